@@ -47,9 +47,14 @@ class Checked:
         return listed((*self.judged.findings, *self.doubts))
 
     def at_rest(self) -> Checked:
-        """Return the same without what the commit says, if the commit is live; that takes most of the memory."""
+        """Return the same without what the commit says, which takes most of the memory.
+
+        That is so if the commit is live and nothing in it depends on the moment: else recall() asks what it says.
+        """
         judged, plan = self.judged, self.judged.plan
         if self.resting or self.stage or not plan.empty or not judged.restores:
+            return self
+        if any(not one.lasting for one in self.findings):
             return self
         order = replace(judged.order, plan=replace(plan, target=plan.live), origin=Contribution(), allow=list)
         understood = Understood(_NOTHING, judged.understood.facts, order.origin)

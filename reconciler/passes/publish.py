@@ -16,8 +16,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from reconciler.model.errors import Unavailable
-from reconciler.passes.fetch import exchanging
 from reconciler.passes.drift import branch as branch_of_edits
+from reconciler.passes.fetch import exchanging
 from reconciler.repository.connection import RemoteFailed
 from reconciler.repository.remote import Behind
 from reconciler.repository.repo import NOTES

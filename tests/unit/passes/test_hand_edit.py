@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from reconciler.host.settings import Settings
-from reconciler.passes.hand_edit import Found, Kept, branch, find, keep
+from reconciler.passes.drift import branch
+from reconciler.passes.hand_edit import Found, Kept, find, keep
 from reconciler.passes.judge import LiveCommit, judge
 from reconciler.state.manifest import PENDING
 from reconciler.state.records import Edited
