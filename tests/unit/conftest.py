@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from reconciler.host import log
+
 
 @pytest.fixture
 def open_folder() -> Iterator[Path]:
@@ -21,5 +23,6 @@ def open_folder() -> Iterator[Path]:
 def _own_log() -> Iterator[None]:
     """Have what a test set up for the log end with it: its stream is closed, and a thread of another would fail."""
     yield
+    log._writers.clear()  # noqa: SLF001 - nothing else takes a stream away
     if "structlog" in sys.modules:
         sys.modules["structlog"].reset_defaults()
