@@ -64,7 +64,7 @@ def gather(
 ) -> Facts:
     """Gather the facts; *named* is what the desired state names, and what *known* has an answer to is not asked."""
     here = addresses()
-    installed = _installed(host, _package(here))
+    installed = _installed_now(host, here)
     known_to, said = spoken(installed.parameters), _ask(host, named, known)
     directory, default = settings.config_directory, Path(installed.parameters["config_directory"])
     return Facts(
@@ -100,7 +100,7 @@ def gather(
 
 def postfix_facts(host: Host, settings: Settings) -> Facts:
     """Return what the installed Postfix is like, and no fact of the host around it, which takes longer to gather."""
-    installed = _installed(host, _package(addresses()))
+    installed = _installed_now(host, addresses())
     parameters = {**installed.parameters, "config_directory": str(settings.config_directory)}
     return Facts(
         host=settings.host, version=installed.parameters["mail_version"], parameters=parameters,
@@ -208,6 +208,15 @@ def _identity(directory: Path) -> tuple[object, ...]:
 def _package(here: tuple[IPv4Interface | IPv6Interface, ...]) -> tuple[object, ...]:
     """Return a signature that changes with all that the defaults follow."""
     return _identity(postfix.STOCK_DIRECTORY), os.uname().nodename, here
+
+
+def _installed_now(host: Host, here: tuple[IPv4Interface | IPv6Interface, ...]) -> _Installed:
+    """Return what is installed; what was read while files came or went is not kept for when they are as before."""
+    before = _package(here)
+    installed = _installed(host, before)
+    if _package(here) != before:
+        _installed.cache_clear()
+    return installed
 
 
 @functools.lru_cache(maxsize=1)

@@ -14,6 +14,7 @@ import pytest
 
 from reconciler.host import facts, reachable
 from reconciler.host.dns import resolver
+from reconciler.host.programs import postfix
 from reconciler.host.settings import Settings
 from reconciler.model import Mentioned, Server
 from tests.unit.recorded_host import recorded
@@ -49,6 +50,22 @@ def test_what_the_package_brings_is_asked_once(tmp_path: Path) -> None:
     assert len(host.asked) == asked == 3
     assert (alone.parameters, alone.map_types, alone.programs) == (known.parameters, known.map_types, known.programs)
     assert (alone.users, alone.listeners, alone.reads) == (frozenset(), (), {})
+
+
+def test_what_was_read_while_files_were_gone_is_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    host, settings, maps = recorded(), Settings(host="mx1", config_directory=tmp_path), tmp_path / "dynamicmaps.cf"
+    maps.write_text("lmdb postfix-lmdb.so dict_lmdb_open\n")
+    monkeypatch.setattr(postfix, "STOCK_DIRECTORY", tmp_path)
+
+    def without_maps(*_: object) -> frozenset[str]:
+        maps.unlink()
+        return frozenset({"texthash"})
+
+    with monkeypatch.context() as removed:
+        removed.setattr(postfix, "map_types", without_maps)
+        assert "lmdb" not in facts.postfix_facts(host, settings).map_types
+    maps.write_text("lmdb postfix-lmdb.so dict_lmdb_open\n")
+    assert "lmdb" in facts.postfix_facts(host, settings).map_types
 
 
 def test_postconf_is_asked_in_a_folder_of_its_own(tmp_path: Path) -> None:
