@@ -27,7 +27,7 @@ def commands() -> Iterator[str]:
 
 def test_the_commands_of_the_page_move_a_host_in(wheels: str) -> None:
     install, *others = commands()
-    assert (install, len(others)) == ("deploy/install --import", 9)
+    assert (install, len(others)) == ("deploy/install --import", 12)
     with Host() as host:
         lay_out(host, "duplicates", "/etc/postfix")
         lay_out(host, "debian", "/root/COPY")
