@@ -62,16 +62,17 @@ def create(
         how = "write a folder with `reconciler import --to FOLDER`, push it there, and run `reconciler fetch`"
         raise NotCreated(f"{path}: this host follows {settings.url}; {how}")
     if (path / "HEAD").is_file():
-        return _add(path, settings, settings_file, _Seed.collected(settings.host, recipient, source), message)
+        seed = _Seed.collected(settings.host, recipient, source)
+        return _add(path, settings, settings_file, seed, _hooks(), message)
     if path.is_symlink() or (path.exists() and not (path.is_dir() and not any(path.iterdir()))):
         raise NotCreated(f"{path}: already exists and is not an empty folder")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        seed = _Seed.collected(settings.host, recipient, source)
+        seed, hooks = _Seed.collected(settings.host, recipient, source), _hooks()
         with _acting_as(path.parent.stat()):
             beside = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
             try:
-                revision = _make(beside, settings, settings_file, seed, message)
+                revision = _make(beside, settings, settings_file, seed, hooks, message)
                 beside.chmod(0o755)
                 Host().sync(beside)
                 Host().rename(beside, path)
@@ -102,14 +103,18 @@ def _acting_as(parent: os.stat_result) -> Iterator[None]:
         os.setgroups(groups)
 
 
-def _make(beside: Path, settings: Settings, settings_file: Path, seed: _Seed, message: str) -> Revision:
+def _make(
+    beside: Path, settings: Settings, settings_file: Path, seed: _Seed, hooks: Mapping[str, bytes], message: str
+) -> Revision:
     handle = pygit2.init_repository(str(beside), bare=True, initial_head=settings.branch)
     for name, text in RECEIVE.items():
         handle.config[name] = text
-    return _begin(handle, settings, settings_file, seed, message)
+    return _begin(handle, settings, settings_file, seed, hooks, message)
 
 
-def _add(path: Path, settings: Settings, settings_file: Path, seed: _Seed, message: str) -> Revision:
+def _add(
+    path: Path, settings: Settings, settings_file: Path, seed: _Seed, hooks: Mapping[str, bytes], message: str
+) -> Revision:
     """Add the branch to a repository that is there, as its owner."""
     repository = Repository(path, settings.branch, Host())
     if repository.tip() is not None:
@@ -118,13 +123,18 @@ def _add(path: Path, settings: Settings, settings_file: Path, seed: _Seed, messa
         raise NotCreated(why)
     try:
         with _acting_as(path.stat()):
-            revision = _begin(pygit2.Repository(str(path)), settings, settings_file, seed, message)
+            revision = _begin(pygit2.Repository(str(path)), settings, settings_file, seed, hooks, message)
             Host().sync(path)
     except OSError as error:
         raise NotCreated(f"{error.filename or path}: {error.strerror}") from error
     except pygit2.GitError as error:
         raise NotCreated(f"{path}: {error}") from error
     return revision
+
+
+def _hooks() -> dict[str, bytes]:
+    """Read the hooks, as root: the owner of the repository may not reach the folder that they are in."""
+    return {name: (shipped("hooks") / name).read_bytes() for name in HOOKS}
 
 
 def _hooks_of_others(path: Path) -> Iterator[str]:
@@ -135,14 +145,17 @@ def _hooks_of_others(path: Path) -> Iterator[str]:
             yield f"{file}: is not reconciler's; move it away"
 
 
-def _begin(handle: pygit2.Repository, settings: Settings, settings_file: Path, seed: _Seed, message: str) -> Revision:
+def _begin(
+    handle: pygit2.Repository, settings: Settings, settings_file: Path, seed: _Seed, hooks: Mapping[str, bytes],
+    message: str,
+) -> Revision:  # fmt: skip
     """Write the hooks, their address of this host's daemon, and the first commit of the branch."""
     start = f"reconciler.{settings.instance}." if settings.instance else "reconciler."
     for name, value in (("settings", settings_file), ("socket", settings.socket), ("branch", settings.branch)):
         handle.config[f"{start}{name}"] = str(value)
     (folder := Path(handle.path, "hooks")).mkdir(exist_ok=True)
     for name, mode in HOOKS.items():
-        Host().replace(folder / name, (shipped("hooks") / name).read_bytes(), mode)  # a push may run the old one now
+        Host().replace(folder / name, hooks[name], mode)  # a push may run the old one now
     author = pygit2.Signature("reconciler", f"reconciler@{settings.host}")
     tree = seed.write(handle)
     oid = handle.create_commit(f"refs/heads/{settings.branch}", author, author, message, tree, [])

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
 
 from reconciler.host.effects import Host
-from reconciler.host.settings import Settings, defaults
+from reconciler.host.settings import Settings, defaults, shipped
 from reconciler.repository import create as create_module
 from reconciler.repository.create import HOOKS, RECEIVE, NotCreated, create
 from reconciler.repository.repo import Repository
@@ -104,8 +105,14 @@ def test_hooks_of_another_program_stay_as_they_are(tmp_path: Path) -> None:
     assert git(path, "branch", "--list", "out") == ""
 
 
-def test_a_branch_belongs_to_the_owner_of_the_repository(open_folder: Path) -> None:
+def test_a_branch_belongs_to_the_owner_of_the_repository_who_can_not_reach_reconcilers_files(
+    open_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert os.geteuid() == 0, "needs root, to make the repository of another user"
+    shutil.copytree(shipped("hooks").resolve(), tmp_path / "closed" / "hooks")
+    shutil.copytree(shipped("desired-state").resolve(), tmp_path / "closed" / "desired-state")
+    (tmp_path / "closed").chmod(0o700)
+    monkeypatch.setattr(create_module, "shipped", lambda name: tmp_path / "closed" / name)
     path = open_folder / "home" / "r.git"
     path.parent.mkdir()
     os.chown(path.parent, NOBODY, NOBODY)
