@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 from reconciler.daemon.control import ask
 from reconciler.model.errors import ReconcilerError
 from reconciler.state.locks import BUSY
+from tests.e2e.host_files import pack, unpack
 from tests.e2e.hosts import Host, HostError
 from tests.e2e.kept import kept
 
@@ -92,8 +93,9 @@ git "$@" commit --quiet --allow-empty --message "$message"
 git rev-parse HEAD
 """
 UNASKED = 3.0  # seconds
-# What an adoption leaves on disk. A host whose adoption would be equal gets a copy, in a tenth of the time.
-LEFT = f"etc/postfix etc/reconciler root/state .{REPOSITORY} .{CLONE} var/lib/reconciler var/backups/reconciler"
+# What an adoption leaves on disk, and a start in the chroot. A host whose adoption would be equal gets a copy.
+LEFT = f"etc/postfix etc/reconciler root/state {REPOSITORY[1:]} {CLONE[1:]} var/lib/reconciler var/backups/reconciler"
+LEFT += " var/spool/postfix/etc var/spool/postfix/lib var/spool/postfix/usr"
 IDENTITY = ("-c", "user.name=Ada", "-c", "user.email=ada@example.com", "-c", "init.defaultBranch=main")
 
 
@@ -158,16 +160,16 @@ class AdoptedHost:
 
     def _make(self, opened: ExitStack, copy: Copy | None) -> None:
         """Make the host up to its adoption: as a copy of an equal one if there is one, else as one to be copied."""
-        text = copy.text if copy else ""
-        self.host = opened.enter_context(Host(postfix=not text, systemd=self.systemd))
+        self.host = opened.enter_context(Host(postfix=not (copy and copy.text), systemd=self.systemd))
         self.host.write("/etc/reconciler.toml", self._settings)
-        if text:
-            self.host.run("sh", "-c", f"cd / && rm -rf {LEFT} && base64 -d | tar -xz", input=text)
-            self.host.start_postfix()
+        if copy and copy.text:
+            unpack(self.host.root, copy.file)
+            self.host.start_postfix(filled=True)
             return
         self._prepare()
         if copy:
-            copy.keep(self.sh(f"cd / && tar -cz {LEFT} | base64"))
+            pack(self.host.root, LEFT.split(), copy.file)
+            copy.keep("in the file")
 
     def __exit__(self, kind: object, *_: object) -> None:
         log = self.daemon_log()

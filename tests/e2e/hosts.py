@@ -7,7 +7,7 @@ Promises: a host ends with its `with`, or with the thread that made it, however 
 Raises HostError with the whole story when a host cannot be made, a command fails, or something is waited for in vain.
 
 Known limits: needs root and a kernel with overlayfs and veth. `Host.root` is for looking: an absolute link below it
-leads to the machine's files, so `read` and `write` go through a process inside. Names resolve by /etc/hosts only.
+leads to the machine's files, unlike with `read` and `write`. Names resolve by /etc/hosts only.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from typing import IO, TYPE_CHECKING, Any, Self, TypeVar
 
 import psutil
 
+from tests.e2e import host_files
 from tests.e2e.mail_sink import Received, Sink
 from tests.e2e.preloaded import SERVERS, Program
 
@@ -114,8 +115,10 @@ class Host:
         env: Mapping[str, str] | None = None,
     ) -> subprocess.CompletedProcess[str]:
         """Run a command inside to its end; unless told otherwise, a status other than 0 is an error."""
+        command, environment = self._inside(argv, user, env)
         with subprocess.Popen(
-            self._inside(argv, user, env),
+            command,
+            env=environment,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -145,8 +148,9 @@ class Host:
 
         Killing the Popen kills the command; any other signal has to go through `signal`.
         """
+        command, environment = self._inside(argv, user, env)
         process = subprocess.Popen(
-            self._inside(argv, user, env), stdin=subprocess.DEVNULL, stdout=output, stderr=output, text=True
+            command, env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=output, text=True
         )
         self._closing.push(process)
         self._closing.callback(process.kill)
@@ -190,21 +194,26 @@ class Host:
 
     def read(self, path: str | Path) -> str:
         """Return the file's text, with links followed as the host sees them."""
-        return self.run("cat", path).stdout
+        try:
+            return host_files.read(self.root, path).decode()
+        except OSError as error:
+            raise HostError(str(error)) from error
 
     def write(self, path: str | Path, text: str, mode: int = 0o644, *, age: float = 0) -> None:
         """Write a file, and the folders above it, to look *age* seconds old."""
-        script = 'mkdir -p "$(dirname "$1")" && cat >"$1" && chmod "$2" "$1" && touch -d "@$3" "$1"'
-        self.run("sh", "-c", script, "write", path, f"{mode:o}", f"{time.time() - age:.6f}", input=text)
+        try:
+            host_files.write(self.root, path, text.encode(), mode, time.time() - age)
+        except OSError as error:
+            raise HostError(str(error)) from error
 
     # Mail
 
-    def start_postfix(self) -> None:
-        """Start Postfix as Debian does: through its unit under systemd, else with its chroot filled first."""
+    def start_postfix(self, *, filled: bool = False) -> None:
+        """Start Postfix as Debian does: through its unit under systemd, else with its chroot *filled* first."""
         if self.systemd:
             self.run("systemctl", "start", "postfix")
         else:
-            fill = "/usr/lib/postfix/configure-instance.sh -"
+            fill = "true" if filled else "/usr/lib/postfix/configure-instance.sh -"
             self.run("sh", "-c", f"{fill} && {UNCHECKED} && exec postfix start")
 
     def connect(self, port: int = 25, address: str = "127.0.0.1", timeout: float = 120) -> socket.socket:
@@ -294,7 +303,7 @@ class Host:
             now = time.monotonic()
             if now > deadline:
                 raise HostError(f"waited {timeout} s in vain for {what}")
-            time.sleep(min(max(0.02, 2 * (now - asked)), 1.0))
+            time.sleep(min(max(0.02, 5 * (now - asked)), 1.0))
             asked = time.monotonic()
         return answer
 
@@ -337,20 +346,22 @@ class Host:
         state = self.run("systemctl", "is-system-running", check=False).stdout.strip()
         return state in {"running", "degraded"}
 
-    def _inside(self, argv: tuple[str | Path, ...], user: str | None, env: Mapping[str, str] | None) -> list[str]:
-        """Return the command line that runs *argv* in all of the host's namespaces, dying with its parent."""
+    def _inside(
+        self, argv: tuple[str | Path, ...], user: str | None, env: Mapping[str, str] | None
+    ) -> tuple[list[str], dict[str, str]]:
+        """Return what runs *argv* in all of the host's namespaces, dying with its parent: command line, environment."""
         name = user or "root"
         users = dict(line.split(":", 1) for line in (self.root / "etc/passwd").read_text().splitlines())
         if name not in users:
             raise HostError(f"the host has no user {name!r}")
-        group = users[name].split(":")[2]
+        *_, group, _, home, shell = users[name].split(":")
         enter = ["nsenter", f"--target={self.pid}", *ENTER]
         if self.systemd:
             visitor = self.root / "sys/fs/cgroup/visitor/cgroup.procs"
             enter = ["sh", "-c", 'echo 0 >"$0" && exec "$@"', str(visitor), *enter, "-C"]
-        become = ["setpriv", "--pdeathsig=KILL", f"--reuid={name}", f"--regid={group}", "--init-groups", "--reset-env"]
-        settings = (f"{key}={value}" for key, value in _environment(env).items())
-        return [*enter, *become, "env", *settings, *map(str, argv)]
+        become = ["setpriv", "--pdeathsig=KILL", f"--reuid={name}", f"--regid={group}", "--init-groups"]
+        own = {"HOME": home, "SHELL": shell, "USER": name, "LOGNAME": name}
+        return [*enter, *become, *map(str, argv)], {**own, **_environment(env)}
 
     def within(self, make: Callable[[], T]) -> T:
         """Call *make* in the host's network, from a thread of its own: only that thread moves there."""
@@ -396,7 +407,7 @@ def _ip(pid: int, command: str) -> None:
 
 
 def _environment(more: Mapping[str, str] | None) -> dict[str, str]:
-    """Return the environment of a program inside, beside what setpriv(1) sets for its user."""
+    """Return the environment of a program inside, beside what follows from its user."""
     return {"PATH": PATH, "LANG": "C.UTF-8", **(more or {})}
 
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.e2e.host_files import pack, unpack
 from tests.e2e.hosts import CHECKOUT
 from tests.e2e.kept import kept
 
@@ -70,7 +71,7 @@ def hand_over(host: Host, wheels: str, option: str = "--yes") -> subprocess.Comp
     with kept(PACKAGES) as copy:
         if not copy.text:
             return _installed(copy, host, wheels, option, check=check)
-        _tar("--extract", copy.file, host)
+        unpack(host.root / "opt", copy.file)
     done = install(host, wheels, option, check=check)
     assert "installing the packages" not in done.stderr, "the copy is what would be installed"
     return done
@@ -80,7 +81,7 @@ def lay_packages(host: Host) -> None:
     """Give a host the packages that an earlier hand_over() has installed, so that deploy/install finds them."""
     with kept(PACKAGES) as copy:
         if copy.text:
-            _tar("--extract", copy.file, host)
+            unpack(host.root / "opt", copy.file)
 
 
 def _installed(
@@ -88,13 +89,9 @@ def _installed(
 ) -> subprocess.CompletedProcess[str]:
     done = install(host, wheels, *options, check=check)
     if not copy.text:
-        _tar("--create", copy.file, host, "reconciler")
+        pack(host.root / "opt", ["reconciler"], copy.file)
         copy.keep(str(copy.file))
     return done
-
-
-def _tar(what: str, archive: Path, host: Host, *names: str) -> None:
-    subprocess.run(["tar", what, f"--file={archive}", f"--directory={host.root}/opt", *names], check=True, timeout=180)
 
 
 def master(host: Host) -> int:

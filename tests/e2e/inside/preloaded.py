@@ -16,6 +16,7 @@ alike in all hosts, were read then; it is in the cgroup of the test.
 from __future__ import annotations
 
 import ctypes
+import gc
 import json
 import os
 import pwd
@@ -150,6 +151,8 @@ def import_all() -> None:
     host = Host()
     with postfix.scratch() as directory:
         spoken(postfix.defaults(host, directory))
+    gc.collect()
+    gc.freeze()  # a collection in a child would write to, and so copy, all that is shared
 
 
 def ended() -> Iterator[tuple[int, int]]:
