@@ -42,10 +42,13 @@ CANNOT_START = f"services:\n  {IN_THE_WAY}/inet: {{command: smtpd}}\n{MAIL}  ine
 SERVER = "run/crashing.sock"
 # What is put back between two runs: the configuration, reconciler's state, and a Postfix that runs with them.
 SAVED = "/var/saved"
-SAVE = "rm -rf {base}; mkdir -p {base}; cp -a /etc/postfix {base}/postfix; cp -a /var/lib/reconciler {base}/state"
+SAVE = """
+    rm -rf {base}; mkdir -p {base}; cp -a /etc/postfix {base}/postfix
+    [ ! -e /var/lib/reconciler ] || cp -a /var/lib/reconciler {base}/state
+"""
 RESTORE = """
     rm -rf /var/lib/reconciler /etc/.postfix.reconciler /etc/postfix /etc/postfix.others
-    cp -a {base}/state /var/lib/reconciler; cp -a {base}/postfix /etc/postfix
+    [ ! -e {base}/state ] || cp -a {base}/state /var/lib/reconciler; cp -a {base}/postfix /etc/postfix
     {activate}
 """
 RELOAD = "pkill -HUP -x master || postfix start 2>/dev/null"
