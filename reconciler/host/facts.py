@@ -55,6 +55,7 @@ RESERVED = ("/etc/reconciler",)
 DPKG_STATUS = Path("/var/lib/dpkg/status")
 _MOST_ADDRESSES = 1 << 14
 _TICKS = os.sysconf("SC_CLK_TCK")
+_MASTER, _LEFT = "master", "left by a master"
 TICK = 1 / _TICKS
 """The kernel's resolution of process start times, in seconds."""
 
@@ -283,14 +284,15 @@ def _prefix(netmask: str | None, family: int) -> int:
 def listeners(master: int | None) -> tuple[Listener, ...]:
     """Return every listening TCP socket; those that *master* holds open for its services are ours.
 
-    So may be one whose holder is not visible here: it is no evidence of another program while the master runs.
+    So may be one whose holder is not visible here: it is no evidence of another program while the master runs. A server
+    whose master died keeps the socket until its client is gone, or until reconciler starts Postfix.
     """
     listening = sockets.open_in(sockets.LISTEN)
     ours = sockets.held(master) if master else set()
     owners = _owners(frozenset(one.inode for one in listening if one.inode not in ours))
-    programs = owners | dict.fromkeys(ours, "master")
+    programs = owners | dict.fromkeys(ours, _MASTER)
     hidden = {one.inode for one in listening} - programs.keys() if master else set()
-    ours |= hidden
+    ours |= hidden | {inode for inode, program in owners.items() if program == _LEFT}
     return tuple(Listener(*one.local, program=programs.get(one.inode, ""), ours=one.inode in ours) for one in listening)
 
 
@@ -301,8 +303,18 @@ def _owners(inodes: frozenset[int]) -> dict[int, str]:
     for pid in psutil.pids() if inodes else ():
         if held := sockets.held(pid) & inodes:
             with suppress(psutil.NoSuchProcess):  # ended meanwhile
-                owners |= dict.fromkeys(held, psutil.Process(pid).name())
+                owners |= dict.fromkeys(held, _program(psutil.Process(pid)))
     return owners
+
+
+def _program(process: psutil.Process) -> str:
+    """Return the name of a program; that of its master for a server of Postfix's, or _LEFT if that has died."""
+    name = process.name()
+    with suppress(psutil.AccessDenied):
+        if name != _MASTER and Path(process.exe()).parent.joinpath("postfix-script").exists():  # a daemon
+            above = process.parent()
+            return _MASTER if above and above.name() == _MASTER else _LEFT
+    return name
 
 
 def _listeners(directory: Path, defaults: Mapping[str, str]) -> tuple[Listener, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import json
 
-from tests.e2e.adopted_host import MAIL
+from tests.e2e.adopted_host import MAIL, UNREHEARSED, AdoptedHost
 from tests.e2e.asked_servers import end_servers, serve
 from tests.e2e.crash_driver import KILLED, CrashDriver, crash_driver
 from tests.e2e.push.test_next_start import LOGINS, SOCKET
@@ -64,3 +64,19 @@ def test_a_recovery_waits_while_it_would_end_a_listener_whose_password_server_is
         assert driver.run("once").status == 0
         assert adopted.answers()
         assert adopted.postconf("smtpd_sasl_auth_enable") == "no"
+
+
+def test_a_server_whose_master_was_killed_takes_no_port_from_its_successor() -> None:
+    with AdoptedHost(daemon=False, settings=UNREHEARSED) as adopted, adopted.host.connect() as client:
+        assert client.recv(4096).startswith(b"220 ")
+        adopted.host.run("pkill", "-KILL", "-x", "master")
+        adopted.host.run("pgrep", "-x", "smtpd")
+        assert is_ours(adopted)
+        assert adopted.once().status == 0
+        assert adopted.answers()
+
+
+def is_ours(adopted: AdoptedHost) -> bool:
+    """Tell whether every socket of port 25 counts as one of the managed Postfix."""
+    found = [one for one in json.loads(adopted.reconciler("facts").text)["listeners"] if one["port"] == 25]
+    return bool(found) and all(one["ours"] for one in found)
