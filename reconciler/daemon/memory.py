@@ -28,7 +28,8 @@ class MemoryBound:
 
     def rest(self) -> None:
         """Return free memory after a pass that took more, and drop what is remembered as long as it is too much."""
-        if resident() <= self._rested + _GROWN:
+        if (held := resident()) <= self._rested + _GROWN:
+            self._rested = min(self._rested, held)  # what a peak left is not what later passes are compared with
             return
         gc.collect()
         return_free_memory()

@@ -60,3 +60,24 @@ def test_a_pass_that_took_nothing_leaves_all_as_it_is(past: Past[bytearray], mon
     bound.rest()
 
     assert len(past) == 50
+
+
+def test_a_peak_that_is_over_is_neither_told_nor_what_later_passes_are_compared_with(
+    past: Past[bytearray], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = [900]
+    monkeypatch.setattr(module, "resident", lambda: held[0] * MIB)
+    while forget_oldest():
+        pass
+    bound = MemoryBound(100 * MIB)
+    bound.rest()
+    assert bound.limits, "a peak that nothing could lower"
+
+    held[0] = 60
+    bound.rest()
+    assert bound.limits == []
+
+    past.keep(0, bytearray(MIB))
+    held[0] = 200
+    bound.rest()
+    assert len(past) == 0, "200 MiB are too much, whatever was held once"
