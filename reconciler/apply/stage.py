@@ -62,7 +62,9 @@ def stage_and_check(order: Order, edges: Edges, name: str) -> Staged:
             findings = judged(
                 [
                     *postfix.check(edges.host, stage.root),
-                    *bounce.check(edges.host, stage.root, bounce.templates(order.origin)),
+                    *bounce.check(
+                        edges.host, stage.root, bounce.templates(order.origin, edges.settings.config_directory)
+                    ),
                     *companions.check(edges.host, stage.folder),
                     *mail_left_behind(edges.postfix(), postfix.live(edges.host, stage.root), edges.host),
                 ]
