@@ -31,7 +31,8 @@ def secret_set(name: str) -> None:
     r"""Encrypt a secret, or a file, to all recipients.
 
     Reads the secret from a pipe, or prompts for it without echo. The recipients are in secrets/recipients. A NAME that
-    begins with files/ is the path of a file that is deployed; its bytes are read from a pipe or a file.
+    begins with files/ is the path of a file that is deployed; its bytes are read from a pipe or a file. The path of the
+    encrypted file itself, secrets/NAME.age or files/PATH.age, stands for its NAME.
 
     \b
     Examples:
@@ -40,6 +41,7 @@ def secret_set(name: str) -> None:
       reconciler secret set files/sasl/smtpd.conf < smtpd.conf
     """
     top, is_file = _clone(), name.startswith(deployed.FOLDER)
+    name = name.removeprefix(f"{FOLDER}/").removesuffix(deployed.SUFFIX)
     if not is_file and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", name):
         raise click.UsageError(f'a secret\'s name has only letters, digits, "_", "-" and ".", got "{name}"')
     if is_file and (wrong := deployed.problem(f"{name}{deployed.SUFFIX}")):

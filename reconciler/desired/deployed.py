@@ -95,15 +95,15 @@ def _problem(source: str) -> tuple[str, str] | None:
     """Return the rule and the text of what keeps a file from being deployed."""
     path = _path(source)
     names = path.split("/")
-    if wrong := next((name for name in names if not _NAME.fullmatch(name)), None):
-        what = f'"{wrong}" in "{source}" can\'t be a name in Postfix\'s folder: expected letters, digits, _ . @ + -'
+    if wrong := [name for name in names if not _NAME.fullmatch(name)]:
+        what = f'"{wrong[0]}" in "{source}" can\'t be a name in Postfix\'s folder: expected letters, digits, _ . @ + -'
         return "invalid-file", f"{what}, and no . at the beginning"
-    if path in INSTEAD:
-        return "invalid-file", f'"{source}" can\'t be deployed: {INSTEAD[path]}'
+    if names[0] in INSTEAD:
+        return "invalid-file", f'"{source}" can\'t be deployed: {INSTEAD[names[0]]}'
     if names[0] in _OF_PACKAGE:
         return "invalid-file", f"\"{source}\" can't be deployed: Postfix's package brings {names[0]} and changes it"
-    if made := _MADE.search(names[-1]):
-        table = names[-1][: made.start()]
+    if made := next(filter(None, map(_MADE.search, names)), None):
+        table = made.string[: made.start()]
         return "invalid-file", f'"{source}" is what postmap makes of a table; write its source as tables/{table}'
     if LEFTOVER.search(names[-1]):
         what = f'"{source}" looks like a copy that an editor or a person left; remove it'

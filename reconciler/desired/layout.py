@@ -388,7 +388,8 @@ def unsealed(files: Tree, opened: Collection[str]) -> Iterator[Finding]:
             continue
         if _SECRET.fullmatch(name):
             if name.removesuffix(".age") not in opened and not is_sealed(files[path]):
-                yield _error("plain-text-secret", path, in_clear(path, "does not begin like an age file"), name)
+                what = in_clear(path, "does not begin like an age file", name.removesuffix(".age"))
+                yield _error("plain-text-secret", path, what, name)
         elif hint := did_you_mean(name, ("recipients",)):
             yield _error("misplaced-file", path, f'nothing reads "{path}"{hint}', name)
         elif is_sealed(files[path]):

@@ -352,9 +352,11 @@ def _unknown_secrets(used: Iterable[tuple[Where, str]], names: list[str]) -> Ite
                 text = f'!secret takes the name without its suffix, got "{name}"; write !secret {plain}'
                 yield error_at("missing-secret", where, text, name)
                 continue
-            hint = did_you_mean(name, names)
-            command = f"reconciler secret set {name}"
-            text = f"there is no secrets/{name}.age in this commit; create it with `{command}`{hint}"
+            hint = did_you_mean(name, names) or (
+                "" if plain == name else f"; write !secret {plain}, without its suffix"
+            )
+            command = f"reconciler secret set {plain}"
+            text = f"there is no secrets/{plain}.age in this commit; create it with `{command}`{hint}"
             yield error_at("missing-secret", where, text, name)
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from dataclasses import dataclass, field
+from itertools import accumulate
 from typing import TYPE_CHECKING, Annotated
 
 from pydantic import AfterValidator
@@ -22,6 +23,7 @@ from reconciler.model import (
     Contribution,
     DeployedFile,
     Finding,
+    Where,
     did_you_mean,
     error_at,
     meant,
@@ -146,9 +148,7 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
     for path, file in known.items():
         made = merged.files[path]
         where = desired.where(SECTION, path, "mode") if path in _rights(desired) else made.where
-        if table := merged.tables.get(path.partition("/")[0]):
-            text = f"both {file.source} and the table {table.name} ({table.where}) would become {path}; rename one"
-            yield error_at("ambiguous-file", made.where, text, path, table.where)
+        yield from _taken(file, merged)
         if file.is_sealed and made.mode & OTHERS:
             text = f"with mode {made.mode:04o}, every user could read what {file.source} keeps secret; write 0640"
             yield error_at("invalid-mode", where, text, path)
@@ -158,6 +158,18 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
             place = desired.where(SECTION, path, "owner") if path in _rights(desired) else made.where
             yield Finding(rule="unknown-group", where=place, text=text, subject=path, lasting=False, excusable=False)
     yield from _unused(desired, facts, merged)
+
+
+def _taken(file: CommitFile, merged: Contribution) -> Iterator[Finding]:
+    """Yield an error for what would become the same file, or a file where a folder has to be."""
+    names = file.path.split("/")
+    if table := merged.tables.get(names[0]):
+        text = f"both {file.source} and the table {table.name} ({table.where}) would become {names[0]}; rename one"
+        yield error_at("ambiguous-file", Where(file.source), text, file.path, table.where)
+    for above in accumulate(names[:-1], "{}/{}".format):
+        if other := merged.files.get(above):
+            text = f"{file.source} needs a folder {above}, and {other.source} would become a file {above}; rename one"
+            yield error_at("ambiguous-file", Where(file.source), text, file.path, other.where)
 
 
 def _unused(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Finding]:

@@ -60,7 +60,6 @@ PROVEN_END_TO_END = {
     "commands/rollback.py": "e2e/operator/test_operator.py",
     "commands/run.py": "e2e/operator/test_operator.py",
     "commands/schema.py": "e2e/operator/test_pages.py",
-    "commands/secret.py": "e2e/push/test_secrets.py",
     "commands/set.py": "e2e/push/test_set.py",
     "commands/site.py": "e2e/mail/test_sites.py",
     "commands/smart_host.py": "e2e/push/test_set.py",

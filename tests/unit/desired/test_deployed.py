@@ -15,15 +15,19 @@ SEALED = "age-encryption.org/v1\n-> X25519 x\n"
     ("path", "rule", "words"),
     [
         ("files/main.cf", "invalid-file", 'under "parameters:"'),
+        ("files/main.cf/x", "invalid-file", 'under "parameters:"'),
         ("files/master.cf.age", "invalid-file", "master.d/NAME.cf"),
         ("files/dynamicmaps.cf.d/mysql", "invalid-file", "package"),
         ("files/virtual.lmdb", "invalid-file", "tables/virtual"),
+        ("files/virtual.lmdb/x", "invalid-file", "tables/virtual"),
         ("files/sub/users.db", "invalid-file", "tables/users"),
         ("files/bounce.cf~", "invalid-file", "letters"),
         ("files/bounce.cf.bak", "invalid-file", "copy"),
         ("files/.hidden", "invalid-file", "no . at the beginning"),
         ("files/../../etc/passwd", "invalid-file", '".."'),
         ("files/a b", "invalid-file", "letters"),
+        ("files/.age", "invalid-file", '"" in "files/.age"'),
+        ("files/sasl/.age", "invalid-file", "letters"),
         (f"files/{'x' * 201}", "invalid-file", "letters"),
         ("files/sasl_passwd", "plain-text-secret", "files/sasl_passwd"),
         ("files/sasl/smtpd.conf.age", "plain-text-secret", "reconciler secret set files/sasl/smtpd.conf"),
@@ -73,3 +77,14 @@ def test_the_marks_of_a_merge_are_refused_and_a_line_of_equal_signs_is_not() -> 
 
 def test_a_secret_needed_by_a_sealed_file_is_needed() -> None:
     assert load_commit("hostname: a.b\n", **{"files/sasl/x.conf.age": SEALED}).needed == {"files/sasl/x.conf"}
+
+
+def test_a_secret_whose_suffix_is_written_is_named_without_it() -> None:
+    mail = "hostname: a.b\nsmart_host: {nexthop: a, username: u, password: !secret relay.age}\n"
+
+    (absent,) = load_findings(mail)
+    (there,) = load_findings(mail, {"secrets/relay.age": SEALED})
+
+    assert "no secrets/relay.age in this commit" in absent.text
+    assert "`reconciler secret set relay`; write !secret relay, without its suffix" in absent.text
+    assert there.text.endswith('got "relay.age"; write !secret relay')

@@ -111,6 +111,13 @@ def test_a_secret_is_sealed_and_other_files_beside_it_are_for_people() -> None:
     assert load_commit("hostname: a.b\n", **sealed, **beside).findings == ()
 
 
+def test_a_secret_in_plain_text_is_sealed_under_its_whole_name() -> None:
+    (found,) = load_findings("hostname: a.b\n", {"secrets/mx.relay.age": "x\n"})
+
+    assert found.rule == "plain-text-secret"
+    assert "`reconciler secret set mx.relay`" in found.text
+
+
 def test_a_folder_of_files_that_nothing_reads_is_one_warning() -> None:
     (found,) = load_commit("hostname: a.b\n", **{"ci/a": "", "ci/b": "", "ci/README.md": ""}).findings
 

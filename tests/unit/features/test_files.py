@@ -9,6 +9,7 @@ import pytest
 
 from reconciler.desired.load import load
 from reconciler.features import compose
+from reconciler.model import Secret
 from reconciler.trees.render import render
 from tests.unit.commits import file_tree, load_findings
 from tests.unit.desired_states import HEALTHY, desired, findings_of, linted, only_finding
@@ -75,6 +76,19 @@ def test_a_file_in_the_place_of_a_table_is_refused() -> None:
     for path in ("files/virtual", "files/virtual/x"):
         (found,) = findings_of("ambiguous-file", {}, {path: "x\n"})
         assert (found.is_error, found.where.file, found.also and found.also.file) == (True, path, "tables/virtual")
+        assert "would become virtual;" in found.text
+
+
+@pytest.mark.parametrize("other", ["files/a", "files/a.age", "files/a/b", "tables/a.sqlite"])
+def test_a_file_in_the_place_of_a_folder_is_refused(other: str) -> None:
+    content = "dbpath = /srv/x.db\nquery = SELECT 1\n" if "sqlite" in other else "age-encryption.org/v1\nx\n"
+    sealed = {"files/a": Secret("files/a", "x\n")}
+    mail = json.dumps({"hostname": "mx.test.example", "parameters": HEALTHY})
+    files = file_tree({"mail.yaml": mail, other: content, "files/a/b/c.txt": "x\n"})
+
+    (found,) = [one for one in linted(load(files, "mx.test.example", sealed)) if one.rule == "ambiguous-file"]
+
+    assert (found.is_error, found.where.file, found.also and found.also.file) == (True, "files/a/b/c.txt", other)
 
 
 def test_a_group_that_is_not_there_is_refused_for_now() -> None:

@@ -45,6 +45,28 @@ def test_a_folder_that_is_a_link_is_refused(tmp_path: Path, victim: Path) -> Non
     assert victim.read_text() == "old"
 
 
+@pytest.mark.parametrize("folder", ["files/sasl", "files/sasl/more"])
+def test_a_link_on_the_way_is_refused(tmp_path: Path, victim: Path, folder: str) -> None:
+    (tmp_path / "clone/files").symlink_to(victim.parent)
+    (victim.parent / "sasl/more").mkdir(parents=True)
+
+    with pytest.raises(NotADirectoryError):
+        clone.write(tmp_path / "clone", folder, "x.age", b"new")
+    with pytest.raises(NotADirectoryError):
+        clone.read(tmp_path / "clone", folder, "x.age")
+    assert not list((victim.parent / "sasl").rglob("*.age"))
+
+
+def test_a_folder_that_is_missing_is_made_for_the_owner_of_the_clone(tmp_path: Path) -> None:
+    assert os.geteuid() == 0, "needs root, to write for another user"
+    os.chown(tmp_path, NOBODY, NOBODY)
+
+    clone.write(tmp_path, "files/sasl", "x.age", b"new")
+
+    made = [tmp_path / path for path in ("files", "files/sasl", "files/sasl/x.age")]
+    assert [path.stat().st_uid for path in made] == [NOBODY] * 3
+
+
 def test_only_a_regular_file_is_read(tmp_path: Path, victim: Path) -> None:
     folder = tmp_path / "clone/secrets"
     (folder / "link").symlink_to(victim)
