@@ -1,33 +1,56 @@
-"""Find what has the place of a file that the commit deploys: a link, a folder, or what another user may change.
+"""Find what has the place of a file that a commit makes: a link, a folder, or what another user may change.
 
-Nothing is written through a link, and a file of another user's stays his. Reads only; raises OSError.
+Nothing is written through a link, a file of another user's stays his, and no folder goes with foreign files in it.
+Reads only; raises OSError.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from reconciler.host.ownership import is_of_others, rights
+from reconciler.host.ownership import is_folder, is_of_others, rights
 from reconciler.model import Finding
+from reconciler.postfix.references import SUFFIXES
 from reconciler.state.manifest import folders_of
+from reconciler.state.others import walk
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
     from pathlib import Path
 
     from reconciler.apply.edges import Edges
-    from reconciler.model import Contribution
+    from reconciler.model import Contribution, Where
 
 
 def in_the_way(origin: Contribution, edges: Edges) -> Iterator[Finding]:
-    """Yield an error for each file of the commit that can't have its place."""
+    """Yield an error for each file and table of the commit that can't have its place."""
     live, directory = edges.generations.live(), edges.settings.config_directory
-    owned = live.files if live else {}
-    ours = {*owned, *folders_of(owned)}
+    owned: Collection[str] = live.files if live else ()
+    folders = folders_of(owned)
     for path, made in sorted(origin.files.items()):
-        if reason := _reason(path, ours, directory):
-            text = f"{made.source} can't become {directory / path}: {reason}; move that away, or rename the file"
-            yield Finding(rule="file-in-the-way", where=made.where, text=text, subject=path, lasting=False)
+        if reason := _filled(path, owned, folders, directory) or _reason(path, {*owned, *folders}, directory):
+            yield _finding(made.source, made.where, directory / path, reason, path)
+    for path, table in sorted(origin.tables.items()):
+        for name in (path, *(path + suffix for suffix in SUFFIXES.get(table.type, ()) if suffix)):
+            if reason := _filled(name, owned, folders, directory) or _is_folder(name, {*owned, *folders}, directory):
+                yield _finding(f"table {path}", table.where, directory / name, reason, path)
+
+
+def _finding(what: str, where: Where, place: Path, reason: str, subject: str) -> Finding:
+    text = f"{what} can't become {place}: {reason}; move that away, or rename the file"
+    return Finding(rule="file-in-the-way", where=where, text=text, subject=subject, lasting=False)
+
+
+def _filled(path: str, owned: Collection[str], folders: Collection[str], directory: Path) -> str:
+    """Return what is foreign in a folder of ours that is to become a file; empty if nothing is."""
+    inside = walk(directory / path) if path in folders else ()
+    left = next((name for name in inside if f"{path}/{name}" not in {*owned, *folders}), "")
+    return f"{directory / path} is a folder, and {left} in it is not reconciler's" if left else ""
+
+
+def _is_folder(path: str, ours: Collection[str], directory: Path) -> str:
+    place = directory / path
+    return f"{place} is a folder" if path not in ours and is_folder(place) else ""
 
 
 def _reason(path: str, ours: Collection[str], directory: Path) -> str:

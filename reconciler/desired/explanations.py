@@ -34,9 +34,10 @@ EXPLAINED = {
         "not delivered. `postconf -b FILE` shows what becomes of a file, and bounce(5) describes its form."
     ),
     "file-in-the-way": (
-        "In Postfix's folder, something has the place of a file of files/: a link, a folder, or what another user may "
-        "change. reconciler writes nothing through a link, and takes nothing from another user. Move it away, or give "
-        "the file of the commit another name. reconciler checks this again at every pass."
+        "In Postfix's folder, something has the place of a file of files/ or of a table: a link, a folder, or what "
+        "another user may change. reconciler writes nothing through a link, takes nothing from another user, and "
+        "removes no folder with files that are not its own. Move it away, or give the file of the commit another name."
+        " reconciler checks this again at every pass."
     ),
     "internal-error": (
         "reconciler itself has a bug, and this input meets it; no commit is to blame, and nothing that was live "

@@ -119,6 +119,39 @@ def test_nothing_is_written_through_a_link(adopted: AdoptedHost) -> None:
     assert adopted.sh("ls /srv/theirs") == ""
 
 
+def test_a_folder_in_the_place_of_a_file_loses_nothing(adopted: AdoptedHost) -> None:
+    adopted.sh("mkdir -p /etc/postfix/list/old && echo kept >/etc/postfix/list/old/notes")
+    for path in ("files/list", "tables/list"):
+        refused = adopted.push({path: "a.test b.test\n"})
+        assert not refused.accepted
+        assert f"{path}:1:1" in refused.text
+        assert "/etc/postfix/list is a folder" in refused.text
+    assert adopted.host.read("/etc/postfix/list/old/notes") == "kept\n"
+
+    first = adopted.push({"files/hosts/list": "a.test\n"})
+    assert first.accepted, first.text
+    adopted.sh(
+        "cd /etc/postfix/hosts && rm list && mkdir list && echo mine >list/notes"
+        " && mv /etc/postfix/transport /tmp && mkdir /etc/postfix/transport"
+    )
+    adopted.host.wait_for(lambda: adopted.sh("cat /etc/postfix/hosts/list", check=False) == "a.test", what="the file")
+    adopted.host.wait_for(lambda: adopted.sh("cat /etc/postfix/transport", check=False) != "", what="the table")
+    assert adopted.sh("cat /var/lib/reconciler/generations/*/postfix/hosts/list/notes") == "mine"
+
+    adopted.sh("echo theirs >/etc/postfix/hosts/notes")
+    adopted.sh(f"cd {CLONE} && git rm -qr files && mkdir files && echo a.test >files/hosts && git add -A")
+    adopted.sh(f"cd {CLONE} && git commit -qm File")
+    refused = adopted.push()
+    assert not refused.accepted
+    assert "notes in it is not reconciler's" in refused.text
+    adopted.sh("rm /etc/postfix/hosts/notes")
+    assert adopted.push().accepted
+    assert adopted.host.read("/etc/postfix/hosts") == "a.test\n"
+    ran = adopted.reconciler("rollback")
+    assert ran.status == 0, ran.text
+    assert adopted.host.read("/etc/postfix/hosts/list") == "a.test\n"
+
+
 # ---- tables on servers -----------------------------------------------------------------------------------------------
 
 SQLITE = "dbpath = !secret database\nquery = SELECT goto FROM alias WHERE address = '%s'\n"

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
+
 from reconciler.model import File
+from reconciler.model.errors import Unavailable
 from reconciler.state.foreign import foreign
 
 if TYPE_CHECKING:
@@ -51,3 +54,21 @@ def test_what_took_the_place_of_a_folder_of_ours_is_not_foreign(tmp_path: Path) 
 
     assert left(live, *OURS) == ["sasl"]
     assert left(live, "main.cf") == ["a"]
+
+
+def test_a_folder_in_the_place_of_a_file_of_ours_is_an_edit_with_all_that_is_in_it(tmp_path: Path) -> None:
+    live = made(tmp_path)
+    (live / "sasl/x").unlink()
+    (live / "sasl/x/inner").mkdir(parents=True)
+    (live / "sasl/x/inner/notes").write_text("")
+
+    assert left(live, *OURS) == ["a", "a/b", "sasl"]
+    assert left(live, "main.cf") == []
+
+
+def test_what_is_foreign_in_the_place_of_a_new_file_is_not_passed_over(tmp_path: Path) -> None:
+    live = made(tmp_path)
+    (live / "a/theirs").write_text("")
+
+    with pytest.raises(Unavailable, match=r"/a is a folder, and has the place of a file"):
+        left(live, "main.cf", "a")
