@@ -242,7 +242,7 @@ class Host:
         with os.fdopen(descriptor, "wb") as stream:
             stream.write(content)
             if owner:
-                os.fchown(descriptor, *numeric(owner))
+                os.fchown(descriptor, *_ids(owner, path))
             os.fchmod(descriptor, mode)
         if mtime is not None:
             os.utime(path, (mtime, mtime))
@@ -376,7 +376,14 @@ def fsync(path: Path) -> None:
         os.close(descriptor)
 
 
-@functools.cache
+def _ids(owner: str, path: Path) -> tuple[int, int]:
+    """Return the uid and gid for a file; raise OSError if there is no such user or group any more."""
+    try:
+        return numeric(owner)
+    except KeyError as error:
+        raise OSError(errno.EINVAL, f"can't belong to {owner}, which this host does not know", str(path)) from error
+
+
 def numeric(owner: str) -> tuple[int, int]:
     """Return the uid and gid of ``user:group``; an unknown name must be a number, else raise KeyError."""
     user, _, group = owner.partition(":")
@@ -389,18 +396,27 @@ def uid_of(user: str) -> int:
     return int(user) if is_digits(user) else pwd.getpwnam(user).pw_uid
 
 
-@functools.cache
 def named(uid: int, gid: int) -> str:
     """Return ``user:group`` for a uid and gid, as numbers if there are no names."""
     try:
-        user = pwd.getpwuid(uid).pw_name
+        user = _user(uid)
     except KeyError:
         user = str(uid)
     try:
-        group = grp.getgrgid(gid).gr_name
+        group = _group(gid)
     except KeyError:
         group = str(gid)
     return f"{user}:{group}"
+
+
+@functools.cache
+def _user(uid: int) -> str:
+    return pwd.getpwuid(uid).pw_name
+
+
+@functools.cache
+def _group(gid: int) -> str:
+    return grp.getgrgid(gid).gr_name
 
 
 def user_of(uid: int) -> str:

@@ -35,7 +35,7 @@ class DeployedFile:
 
     def at(self, line: int) -> Where:
         """Return the place in the desired state of one of its lines."""
-        return Where(self.source) if self.source.endswith(".age") else Where(self.source, line)
+        return Where(self.source) if self._is_sealed else Where(self.source, line)
 
     @property
     def reference(self) -> str:
@@ -45,4 +45,9 @@ class DeployedFile:
     @property
     def file(self) -> File:
         """Return it as a file of a tree."""
-        return File.of(self.content, self.mode, self.owner)
+        in_plain = self.is_secret and not self.type and not self._is_sealed
+        return File.of(self.content, self.mode, self.owner, in_plain=in_plain)
+
+    @property
+    def _is_sealed(self) -> bool:
+        return self.source.endswith(".age")

@@ -23,7 +23,8 @@ class File:
     """A file as a value; two are equal if digest, mode, owner and compiler are. *read* returns its bytes when needed.
 
     *digest* is the sha256 in hexadecimal and *owner* is ``user:group``. For the source of a table, *compiled* is the
-    compiler and the type, such as ``postmap lmdb``.
+    compiler and the type, such as ``postmap lmdb``. A file is *in_plain* if a commit holds its bytes in plain text,
+    although not every user may read it.
     """
 
     digest: str
@@ -31,11 +32,14 @@ class File:
     owner: str
     read: Callable[[], bytes] = field(compare=False, repr=False)
     compiled: str = ""
+    in_plain: bool = field(default=False, compare=False)
 
     @classmethod
-    def of(cls, content: bytes, mode: int = 0o644, owner: str = "root:root", compiled: str = "") -> File:
+    def of(
+        cls, content: bytes, mode: int = 0o644, owner: str = "root:root", compiled: str = "", *, in_plain: bool = False
+    ) -> File:
         """Return a file with the given content."""
-        return cls(hashlib.sha256(content).hexdigest(), mode, owner, lambda: content, compiled)
+        return cls(hashlib.sha256(content).hexdigest(), mode, owner, lambda: content, compiled, in_plain)
 
     @property
     def is_secret(self) -> bool:

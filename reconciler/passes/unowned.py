@@ -14,14 +14,13 @@ from typing import TYPE_CHECKING
 
 from reconciler.features import stock
 from reconciler.host.programs import postmap
-from reconciler.model import File
 from reconciler.state.generations import ADOPTED_FILES
 from reconciler.state.manifest import digest
 from reconciler.trees.as_found import as_found
 
 if TYPE_CHECKING:
     from reconciler.apply.edges import Edges
-    from reconciler.model import Desired, Tree
+    from reconciler.model import Desired, File, Tree
     from reconciler.state.generations import Generations
     from reconciler.state.manifest import Generation
 
@@ -50,7 +49,7 @@ def as_adopted(path: str, live: Generation, generations: Generations) -> File | 
     """Return the host's own file from before adoption, if it is still the one that the manifest records."""
     record, original = live.files.get(path), generations.original
     if record and original and (original / path).is_file() and digest(original / path) == record.sha256:
-        return File(record.sha256, record.mode, record.owner, (original / path).read_bytes, record.compiled)
+        return record.read_from(original / path)
     return None
 
 

@@ -268,7 +268,7 @@ class Generations:
     ) -> Generation:
         """Write the manifest, make everything durable, and give the stage its number by one rename."""
         number = max((generation.number for generation in self.all()), default=-1) + 1
-        files = {path: FileRecord(file.mode, file.owner, file.digest, file.compiled) for path, file in target.items()}
+        files = {path: FileRecord.of(file) for path, file in target.items()}
         for path, file in target.items():
             if made := compiled_name(path, file):
                 status = (stage.root / made).stat()

@@ -10,7 +10,7 @@ import hashlib
 import json
 import os
 import stat
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -37,13 +37,28 @@ Signature = tuple[int, ...]
 
 @dataclass(frozen=True, slots=True)
 class FileRecord:
-    """One file of a manifest; *compiled* as in model.File, *made_from* is the source of a compiled map."""
+    """One file of a manifest; *made_from* is the source of a compiled map, all else is as in model.File."""
 
     mode: int
     owner: str
     sha256: str
     compiled: str = ""
     made_from: str = ""
+    in_plain: bool = False
+
+    @classmethod
+    def of(cls, file: File) -> FileRecord:
+        """Return what a manifest says of a file of the target."""
+        return cls(file.mode, file.owner, file.digest, file.compiled, in_plain=file.in_plain)
+
+    def read_from(self, path: Path) -> File:
+        """Return the file as a value whose bytes are read from *path*."""
+        return File(self.sha256, self.mode, self.owner, path.read_bytes, self.compiled, self.in_plain)
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """Return its form on disk; versions before *in_plain* read what has none."""
+        return {name: value for name, value in asdict(self).items() if value or name != "in_plain"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,11 +97,7 @@ class Generation:
 
     def owned(self) -> Tree:
         """Return its rendered files as a tree whose bytes are read from disk."""
-        return {
-            path: File(record.sha256, record.mode, record.owner, (self.root / path).read_bytes, record.compiled)
-            for path, record in self.files.items()
-            if not record.made_from
-        }
+        return {path: record.read_from(self.root / path) for path, record in self.files.items() if not record.made_from}
 
 
 class Deviations(NamedTuple):
@@ -130,6 +141,8 @@ def _record(data: dict[str, Any]) -> FileRecord:
     record = FileRecord(**data)
     if not isinstance(record.mode, int) or not 0 <= record.mode <= 0o7777:  # noqa: PLR2004 - all bits of a mode
         raise ValueError("expected a mode")
+    if not isinstance(record.in_plain, bool):
+        raise TypeError("expected whether it is in plain text")
     for value in (record.owner, record.sha256, record.compiled, record.made_from):
         _text(value)
     return record
@@ -148,7 +161,7 @@ def written(generation: Generation) -> bytes:
         "number": generation.number, "revision": generation.revision, "source": str(generation.source),
         "tainted": generation.tainted, "carried": generation.carried, "edit": generation.edit,
         **({"kept": dict(generation.kept)} if generation.kept else {}),
-        "files": {path: asdict(record) for path, record in generation.files.items()},
+        "files": {path: record.data for path, record in generation.files.items()},
     }  # fmt: skip
     return json.dumps(data, indent=1).encode()
 
@@ -204,17 +217,18 @@ def _is_file(path: Path, record: FileRecord) -> bool:
 def with_todays_secrets(old: Tree, live: Tree) -> Tree:
     """Return the old tree with today's secrets, which may have been rotated; of logins, only those still in use.
 
-    The description of a table on a server keeps its question, and gets today's password.
+    The description of a table on a server keeps its question, and gets today's password. Modes and owners are the old
+    ones, and so is what the commit had in plain text.
     """
     tree = dict(old)
     for path, file in old.items():
-        if not file.is_secret or path not in live:
+        if path not in live or not all(one.is_secret and not one.in_plain for one in (file, live[path])):
             continue
         if is_definition(file.read()) and is_definition(live[path].read()):
             content = with_passwords_of(file.read(), live[path].read())
             tree[path] = File.of(content, file.mode, file.owner, file.compiled)
         elif not file.compiled:
-            tree[path] = live[path]
+            tree[path] = replace(live[path], mode=file.mode, owner=file.owner)
         else:
             today = {line.partition(" ")[0]: line for line in live[path].lines()}
             lines = [today.get(line.partition(" ")[0], line) for line in file.lines()]

@@ -108,6 +108,25 @@ def test_a_sealed_file_is_for_postfix_alone_and_in_no_word(adopted: AdoptedHost)
     assert "correct-horse" not in plain.text
 
 
+def test_a_program_for_some_goes_back_as_it_was_with_its_mode_and_owner(adopted: AdoptedHost) -> None:
+    def push(words: str, mode: str, owner: str) -> None:
+        rights = f"files:\n  bin/policy: {{mode: {mode}, owner: {owner}}}\n"
+        pushed = adopted.push({"mail.yaml": MAIL + rights, "files/bin/policy": f"#!/bin/sh\necho {words}\n"})
+        assert pushed.accepted, pushed.text
+
+    def there() -> list[str]:
+        return adopted.sh("cd /etc/postfix/bin && stat -c '%a %U:%G' policy && tail -1 policy").splitlines()
+
+    push("first", "0750", "root:mail")
+    push("second", "0700", "root:postfix")
+    assert there() == ["700 root:postfix", "echo second"]
+
+    ran = adopted.reconciler("rollback")
+
+    assert ran.status == 0, ran.text
+    assert there() == ["750 root:mail", "echo first"]
+
+
 def test_nothing_is_written_through_a_link(adopted: AdoptedHost) -> None:
     adopted.sh("mkdir /srv/theirs && ln -s /srv/theirs /etc/postfix/templates")
 

@@ -7,10 +7,11 @@ import sys
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from reconciler.host.effects import Host, progress
+from reconciler.host.effects import Host, named, progress
 from reconciler.model.errors import CommandFailed, Stopping
 from tests.unit.system_calls import Call, calls, not_durable, traced
 
@@ -160,3 +161,15 @@ def test_progress_names_the_program_of_a_thread_and_the_end_of_its_time() -> Non
     assert seen[0].program == "sleep 1"
     assert ended.program == ""
     assert ended.until <= time.monotonic() < seen[0].until
+
+
+def test_a_file_of_a_group_that_is_gone_is_told_as_trouble_of_the_host(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="can't belong to root:no-such-group"):
+        Host().write(tmp_path / "file", b"", owner="root:no-such-group")
+
+
+def test_an_owner_without_a_name_is_told_by_number_until_it_gets_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert named(0, 54321) == "root:54321"
+    monkeypatch.setattr("grp.getgrgid", lambda _: SimpleNamespace(gr_name="policyd"))
+
+    assert named(0, 54321) == "root:policyd"

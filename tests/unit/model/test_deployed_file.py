@@ -18,3 +18,13 @@ def test_a_sealed_file_has_no_lines_in_the_commit() -> None:
     made = DeployedFile(path="x", content=b"a\nb\n", source="files/x.age", mode=0o640, owner="root:postfix")
 
     assert (made.at(2), made.is_secret) == (Where("files/x.age"), True)
+
+
+def test_only_what_the_commit_has_in_plain_text_and_hides_on_the_host_is_in_plain() -> None:
+    def of(source: str, mode: int, kind: str = "") -> bool:
+        return DeployedFile(path="x", content=b"", source=source, mode=mode, type=kind).file.in_plain
+
+    assert of("files/x", 0o750)
+    assert not of("files/x", 0o755)
+    assert not of("files/x.age", 0o640)
+    assert not of("tables/x.mysql", 0o640, "mysql")

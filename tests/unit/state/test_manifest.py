@@ -10,7 +10,9 @@ from reconciler.host.effects import Host
 from reconciler.model import BESIDE, File, Tree
 from reconciler.state.generations import Generations
 from reconciler.state.manifest import (
+    NAME,
     UNREADABLE,
+    FileRecord,
     Generation,
     folders_of,
     intact,
@@ -161,6 +163,41 @@ def test_going_back_takes_a_sealed_file_of_today_as_a_whole() -> None:
     tree = with_todays_secrets({"key": File.of(old, 0o640)}, {"key": File.of(new, 0o640)})
 
     assert tree["key"].read() == new
+
+
+def test_going_back_brings_the_old_mode_and_owner_of_a_sealed_file() -> None:
+    tree = with_todays_secrets(
+        {"key": File.of(b"old", 0o600, "root:root")}, {"key": File.of(b"new", 0o640, "root:postfix")}
+    )
+
+    assert (tree["key"].read(), tree["key"].mode, tree["key"].owner) == (b"new", 0o600, "root:root")
+
+
+@pytest.mark.parametrize(
+    ("old", "live"),
+    [
+        (File.of(b"old", 0o750, in_plain=True), File.of(b"new", 0o750, in_plain=True)),
+        (File.of(b"old", 0o750, in_plain=True), File.of(b"new", 0o640)),
+        (File.of(b"old", 0o640), File.of(b"new", 0o750, in_plain=True)),
+        (File.of(b"old", 0o640), File.of(b"new", 0o644)),
+    ],
+)
+def test_what_a_commit_has_in_plain_text_goes_back_whatever_its_mode_is(old: File, live: File) -> None:
+    tree = with_todays_secrets({"policy": old}, {"policy": live})
+
+    assert (tree["policy"].read(), tree["policy"].mode) == (b"old", old.mode)
+
+
+def test_a_manifest_says_what_is_in_plain_text_and_else_looks_as_before(tmp_path: Path) -> None:
+    files = {"policy": FileRecord.of(File.of(b"", 0o750, in_plain=True)), "key": FileRecord.of(File.of(b"", 0o640))}
+    (path := tmp_path / "3-abc").mkdir()
+    data = written(Generation(3, path, "", Source(SourceKind.ADOPTED), files))
+    (path / NAME).write_bytes(data)
+
+    assert read_manifest(path).files == files
+    assert data.count(b"in_plain") == 1
+    (path / NAME).write_bytes(data.replace(b'"in_plain": true', b'"in_plain": 1'))
+    assert read_manifest(path).source == UNREADABLE
 
 
 def test_the_folders_of_files_come_before_what_is_in_them() -> None:
