@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from reconciler.model.hidden_values import shown
+from reconciler.trees.changes import values
+
 if TYPE_CHECKING:
     from reconciler.desired.overrides import Override
     from reconciler.model import Change
@@ -16,8 +19,9 @@ if TYPE_CHECKING:
 
 def change_line(change: Change) -> dict[str, Any]:
     """Return one difference of a plan."""
+    before, after = values(change)
     return {
-        "kind": change.kind, "what": change.what, "before": change.before, "after": change.after,
+        "kind": change.kind, "what": change.what, "before": before, "after": after,
         "within": change.within, "where": str(change.where) if change.where else None, "effect": change.effect,
     }  # fmt: skip
 
@@ -26,8 +30,8 @@ def override_line(override: Override) -> dict[str, str]:
     """Return a custom parameter, and the value that it overrides."""
     above, below = override
     return {
-        "parameter": above.name, "where": str(above.where), "value": above.value, "section": below.section,
-        "instead_of": below.value, "instead_where": str(below.where),
+        "parameter": above.name, "where": str(above.where), "value": shown(above.name, above.value),
+        "section": below.section, "instead_of": below.value, "instead_where": str(below.where),
     }  # fmt: skip
 
 

@@ -11,10 +11,10 @@ _REFERENCE = re.compile(r"!secret [A-Za-z0-9][A-Za-z0-9_.-]*")
 _NEXTHOP_KEY = re.compile(r"(?:nexthop|smart_host|relay|relayhost|transport|content_filter)\Z")
 _NETWORK_KEY = re.compile(r"(?:networks|hosts|clients)\Z")
 _SECRET_KEY = re.compile(
-    r"(?:passw(?:or)?d|passphrase|secret|credentials?|(?:\A|[\s{,\"'_-])(?:pass|pwd|pw))[\"']?\s*:?\Z",
+    r"(?:passw(?:or)?d|passphrase|secret|token|credentials?|(?:\A|[\s{,\"'_-])(?:pass|pwd|pw))[\"']?\s*:?\Z",
     re.IGNORECASE | re.ASCII,
 )
-_PRIVATE = re.compile(r"passw(?!d\.byname|ord_maps)|secret|_pw\b", re.IGNORECASE | re.ASCII)
+_PRIVATE = re.compile(r"passw(?!d\.byname|ord_maps)|secret|_token\b|_pw\b", re.IGNORECASE | re.ASCII)
 _ROWS = re.compile(r"\b(?:static|inline):", re.ASCII)
 _NOT_PLAIN = re.compile(r"[-?:,\[\]{}#&*!|>'\"%@`\s]|.*(?::(?:\s|\Z)|\s#)", re.ASCII)
 

@@ -34,6 +34,7 @@ from reconciler.model import (
     nothing_mentioned,
 )
 from reconciler.model.ascii_text import NON_ASCII, SPACE, is_digits, split_words
+from reconciler.model.hidden_values import without_login
 from reconciler.postfix.nexthops import bad_nexthop, mail_routes
 from reconciler.postfix.numbers import as_number
 from reconciler.postfix.routes import transport_of
@@ -67,7 +68,7 @@ def _nexthop(value: object) -> object:
         text = 'not a nexthop: "{value}"; expected HOST, [HOST], HOST:PORT or [HOST]:PORT{hint}'
         bare = value.rpartition("//")[2].strip(f"{SPACE}/")
         hint = meant(next(filter(_is_nexthop, (bare, ":".join(word.strip(":") for word in split_words(bare)))), None))
-        raise PydanticCustomError("malformed-nexthop", text, {"value": value, "hint": hint})
+        raise PydanticCustomError("malformed-nexthop", text, {"value": without_login(value), "hint": hint})
     return value
 
 

@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from reconciler.model import limits
+from reconciler.model.hidden_values import in_a_finding, without_passwords
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -112,7 +113,9 @@ class Finding:
     starts: frozenset[str] = field(default=frozenset(), compare=False)
 
     def __post_init__(self) -> None:
-        """Cut a text that quotes too much; a long subject becomes its digest, for it only has to stay the same."""
+        """Hide passwords, and cut a text that quotes too much; a long subject becomes its digest, which is the same."""
+        object.__setattr__(self, "text", in_a_finding(self.text))
+        object.__setattr__(self, "subject", without_passwords(in_a_finding(self.subject)))
         if len(self.text) > limits.TEXT:
             object.__setattr__(self, "text", f"{self.text[: limits.TEXT]}...")
         if len(self.subject) > limits.TEXT:

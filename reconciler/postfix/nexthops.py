@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from reconciler.model import closest, meant
 from reconciler.model.ascii_text import NON_ASCII, SPACE, is_digits
+from reconciler.model.hidden_values import without_login
 from reconciler.postfix.numbers import as_number
 from reconciler.postfix.scopes import Scope, words
 
@@ -76,10 +77,8 @@ def bad_nexthop(text: str, routes: MailRoutes, *, lmtp: bool = False) -> str | N
             hint = meant(next(candidates, None))
             if hop.startswith("#"):
                 hint = "; a comment needs a line of its own"
-            program = "lmtp" if lmtp else "smtp"
-            return (
-                f'malformed nexthop "{text.strip(SPACE)}": {problem}, and {program} would die at every delivery{hint}'
-            )
+            then = f"and {'lmtp' if lmtp else 'smtp'} would die at every delivery{hint}"
+            return without_login(f'malformed nexthop "{text.strip(SPACE)}": {problem}, {then}')
     return None
 
 

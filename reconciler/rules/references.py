@@ -44,6 +44,8 @@ if TYPE_CHECKING:
 _ALL_TABLES = re.compile(r"_maps?\Z|_checks\Z")
 _DEFAULT_TYPES = frozenset({"default_cache_db_type", "default_database_type"})
 
+_OF_PASSWORDS = "_password_maps"
+
 
 def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Finding]:  # noqa: ARG001 - as a Feature's
     """Check that Postfix can open each table that a value names, and that each certificate exists."""
@@ -113,16 +115,17 @@ def _bad_type(scope: Scope, parameter: Parameter, reference: Reference) -> Itera
     kind = reference.type
     if kind in scope.facts.map_types or kind == "debug":
         return
+    named = f"{kind}:..." if parameter.name.endswith(_OF_PASSWORDS) else str(reference)
     if kind in KNOWN_TYPES:
         hint = f"; install the package postfix-{kind}" if kind in PACKAGED else ""
-        what = f'table type "{kind}" in {parameter.name} is not installed: this Postfix can\'t open "{reference}"{hint}'
+        what = f'table type "{kind}" in {parameter.name} is not installed: this Postfix can\'t open "{named}"{hint}'
     else:
         own = reference.name.strip(SPACE)
         hint = did_you_mean(kind, sorted(scope.facts.map_types))
         if kind in {"tables", "tabel", "tabels", "file"} or (own in scope.merged.tables and not hint):
             hint = f"; did you mean table:{own}?"
-        what = f'unknown table type "{kind}" in {parameter.name}: Postfix could not open "{reference}"{hint}'
-    yield scope.finding("unknown-table-type", parameter, what, str(reference))
+        what = f'unknown table type "{kind}" in {parameter.name}: Postfix could not open "{named}"{hint}'
+    yield scope.finding("unknown-table-type", parameter, what, named)
 
 
 def _bad_name(scope: Scope, parameter: Parameter, reference: Reference) -> Iterator[Finding]:
@@ -139,7 +142,7 @@ def _bad_name(scope: Scope, parameter: Parameter, reference: Reference) -> Itera
             hint = f"; did you mean table:{own}, which is of type {table.type}?"
         else:
             hint = did_you_mean(own, scope.merged.tables) or f"; write it as tables/{own}, and here table:{own}"
-            if parameter.name.endswith("_password_maps"):
+            if parameter.name.endswith(_OF_PASSWORDS):
                 hint = "; write smart_host with a username and password: !secret NAME instead"
         what = f'unknown table "{reference}" in {parameter.name}: no tables/{own} of that type, and lookups fail{hint}'
         yield scope.finding("unknown-table", parameter, what, str(reference))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from reconciler.model import did_you_mean, nothing_mentioned
 from reconciler.model.ascii_text import SPACE
+from reconciler.model.hidden_values import without_login
 from reconciler.postfix.nexthops import MailRoutes, bad_nexthop, bad_route, mail_routes
 from reconciler.postfix.routes import BY_SENDER, FALLBACK, destinations, transport_of, unknown_transport, values_in
 from reconciler.postfix.scopes import Scope, scopes, words
@@ -32,7 +33,8 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
                     what = f"{parameter.name}: {problem}"
                     yield scope.finding("unknown-transport", parameter, what, value)
                 elif problem := bad_route(value, known):
-                    yield scope.finding("malformed-nexthop", parameter, f"{parameter.name}: {problem}", value)
+                    what = f"{parameter.name}: {problem}"
+                    yield scope.finding("malformed-nexthop", parameter, what, without_login(value))
             yield from _bad_relay(scope, parameter, known)
             yield from _unknown_service(scope, parameter, every)
             yield from _unknown_deferred(scope, parameter, known.transports)
@@ -51,7 +53,7 @@ def _bad_relay(scope: Scope, parameter: Parameter, known: MailRoutes) -> Iterato
     elif name in FALLBACK:
         problem = bad_nexthop(text, known, lmtp=FALLBACK[name])
     if problem:
-        yield scope.finding("malformed-nexthop", parameter, f"{name}: {problem}", text)
+        yield scope.finding("malformed-nexthop", parameter, f"{name}: {problem}", without_login(text))
 
 
 def _unknown_service(scope: Scope, parameter: Parameter, every: set[str]) -> Iterator[Finding]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from reconciler.model import BESIDE, UNWRITTEN, Effect, Kind, printable
 from reconciler.model.ascii_text import SPACE, is_digits
+from reconciler.model.hidden_values import shown, without_passwords
 from reconciler.postfix.syntax import one_line, read_master
 from reconciler.trees.fold import GIT
 
@@ -32,9 +33,9 @@ def change_lines(
     changes: Sequence[Change], most: int = MOST, width: int = WIDTH, *, whole: bool = False
 ) -> Iterator[str]:
     """Yield the lines of each change; after *most* changes, yield the number of the others."""
-    shown = changes[:most]
-    name_width = min(max((len(_name(change)) for change in shown), default=0), _WIDEST_NAME)
-    for change in shown:
+    first = changes[:most]
+    name_width = min(max((len(_name(change)) for change in first), default=0), _WIDEST_NAME)
+    for change in first:
         yield from _lines(change, name_width, width, whole=whole)
     if len(changes) > most:
         yield f"  ... and {len(changes) - most} more"
@@ -71,6 +72,13 @@ def _with_place(line: str, place: str, room: int) -> str:
     return f"{line.ljust(room - len(place) - 2)}  {place}" if place else line
 
 
+def values(change: Change) -> tuple[str | None, str | None]:
+    """Return the values before and after for people and programs, without what may be a password."""
+    name = change.within or (change.what if change.kind is Kind.PARAMETER else "")
+    before, after = (shown(name, text) if text is not None else None for text in (change.before, change.after))
+    return before, after
+
+
 def _mark(change: Change) -> str:
     return "+" if change.before is None else "-" if change.after is None else "~"
 
@@ -92,16 +100,16 @@ def _place(change: Change) -> str:
 
 def _texts(change: Change) -> tuple[bool, list[str]]:
     """Return what to show of a change; and whether that is the values before and after, and not single facts."""
-    before, after = change.before, change.after
+    if change.kind is Kind.SERVICE and (fields := list(_fields(change.before or "", change.after or ""))):
+        return False, fields
+    before, after = values(change)
     if change.kind is Kind.SERVICE:
-        if before and after and (fields := list(_fields(before, after))):
-            return False, fields
         before, after = (_service_text(text, change.what) for text in (before, after))
     if change.effect is Effect.SAME and _DIGEST.fullmatch(before or "") and _DIGEST.fullmatch(after or ""):
         return False, ["only comments, order or blanks"]
     is_whole = change.kind in {Kind.TABLE, Kind.FILE} and None in {before, after}
-    shown = [_shown(text, change.kind if is_whole else "") for text in (before, after) if text is not None]
-    return (False, shown[:1]) if len(set(shown)) == 1 else (True, shown)
+    texts = [_shown(text, change.kind if is_whole else "") for text in (before, after) if text is not None]
+    return (False, texts[:1]) if len(set(texts)) == 1 else (True, texts)
 
 
 def _shown(text: str, kind: str) -> str:
@@ -112,20 +120,21 @@ def _shown(text: str, kind: str) -> str:
 
 def _fields(before: str, after: str) -> Iterator[str]:
     """Yield what changes of a service, by the names of master(5); nothing if it can't be read."""
-    sides = [read_master(text, "")[0] for text in (before, after)]
-    if not all(sides):
+    services = [read_master(text, "")[0] for text in (before, after)]
+    if not all(services):
         return
-    old, new = (side[0] for side in sides)
+    old, new = (one[0] for one in services)
     for field in ("private", "unprivileged", "chroot", "wakeup", "maxproc", "command"):
         if (was := getattr(old, field)) != (is_ := getattr(new, field)):
             yield f"{field} {printable(was)} -> {printable(is_)}"
     was_set, is_set = ({one.name: one_line(one.value) for one in side.overrides} for side in (old, new))
     for name in dict.fromkeys((*was_set, *is_set)):
-        values = [printable(side[name]) or "(empty)" if name in side else None for side in (was_set, is_set)]
-        if values[0] != values[1]:
-            yield f"{name} {values[0] or 'unset'} -> {values[1] or 'unset'}"
+        sides = [printable(side[name]) or "(empty)" if name in side else None for side in (was_set, is_set)]
+        if sides[0] != sides[1]:
+            was, is_ = (shown(name, value) if value else "unset" for value in sides)
+            yield f"{name} {was} -> {is_}"
     if old.arguments != new.arguments:
-        was, is_ = (printable(" ".join(side.arguments)) or "(none)" for side in (old, new))
+        was, is_ = (without_passwords(printable(" ".join(side.arguments))) or "(none)" for side in (old, new))
         yield f"arguments {was} -> {is_}"
 
 
@@ -138,8 +147,8 @@ def _shortened(texts: Sequence[str], room: int, *, is_compared: bool) -> list[st
     """Return the texts in *room* columns; what both have at first is left out if they differ only behind it."""
     start = _common(texts) if is_compared and max(map(len, texts)) > room else 0
     skipped = texts[0].rfind(" ", 0, start - room // 4) + 1 if start > room // 2 else 0
-    shown = [f"{_CUT} {text[skipped:]}" if skipped else text for text in texts]
-    return [text if len(text) <= room else text[: room - len(_CUT)].rstrip(SPACE) + _CUT for text in shown]
+    rest = [f"{_CUT} {text[skipped:]}" if skipped else text for text in texts]
+    return [text if len(text) <= room else text[: room - len(_CUT)].rstrip(SPACE) + _CUT for text in rest]
 
 
 def _common(texts: Sequence[str]) -> int:

@@ -55,7 +55,6 @@ MANY, SHARE = 10, 0.3
 _OLD_MAP = "a map of another type"
 _SUFFIXES = tuple(sorted({suffix for suffixes in SUFFIXES.values() for suffix in suffixes if suffix}))
 _OTHER_ORDER = "rows in another order"
-_LOGIN = re.compile(r"(?:\A|_)(?:bind_pw|passwd|password)\Z")
 _WORD = re.compile(r"[\w.@+-]+", re.ASCII)
 _NETWORK = re.compile(rb"if[ \t]|[0-9A-Fa-f]*[.:][0-9A-Fa-f.:/]*[ \t]")
 
@@ -182,8 +181,6 @@ def _parameters(before: File | None, after: File | None, origin: Contribution) -
         if was != is_:
             changed = True
             written = origin.parameters.get(name)
-            if _LOGIN.search(name):
-                was, is_ = ("(secret)" if value is not None else None for value in (was, is_))
             yield Change(
                 kind=Kind.PARAMETER, what=name, before=was, after=is_, where=written.where if written else None
             )

@@ -51,6 +51,20 @@ def test_a_finding_quotes_only_so_much_and_its_subject_stays_its_own() -> None:
     assert error_at("r", Where("mail.yaml"), "x" * limits.TEXT).text == "x" * limits.TEXT
 
 
+def test_no_finding_quotes_what_may_be_a_password() -> None:
+    texts = [
+        'expected "name = value", got "password geheim"',
+        'expected -o name=value, got "-o {my_secret = geheim"',
+        'virtual_alias_maps is "pgsql:postgresql://u:geheim@h/d"',
+        'quote the value: db_token: "geheim"',
+        "warning: unused parameter: url=mysql://u:geheim@h",
+    ]
+    found = [error_at("x", Where("mail.yaml"), text) for text in texts]
+
+    assert all("(secret)" in one.text for one in found[:3])
+    assert [one.text for one in found[:3] + found[4:] if "geheim" in f"{one.text}{one.subject}"] == []
+
+
 def test_very_many_findings_are_counted_and_errors_are_listed_first(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "LISTED", 3)
     findings = [warning_at("w", Where("a", line), f"w{line}") for line in range(1, 6)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from reconciler.model import UNWRITTEN, Change, Effect, Kind, Where
-from reconciler.trees.changes import MOST, WIDTH, change_lines, totals, totals_line
+from reconciler.trees.changes import MOST, WIDTH, change_lines, totals, totals_line, values
 
 LONG = "permit_mynetworks, reject_unauth_destination, reject_unknown_sender_domain, reject_unknown_recipient_domain"
 
@@ -84,6 +84,29 @@ def test_the_place_stands_at_the_right_and_the_table_is_told_once(where: Where, 
 
     assert line.split() == f"+ {name} x: {place}".split()
     assert len(line) == WIDTH
+
+
+@pytest.mark.parametrize(
+    ("change", "texts"),
+    [
+        (Change(kind=Kind.PARAMETER, what="people_bind_pw", before="geheim", after="geheim2"), ["(secret)"]),
+        (Change(kind=Kind.PARAMETER, what="api_token", before=None, after="geheim"), ["(secret)"]),
+        (Change(kind=Kind.PARAMETER, what="db", before="a", after="mysql://u:geheim@h/d"), ["a -> mysql://u:(secret)@h/d"]),
+        (Change(kind=Kind.ENTRY, what="h", within="sasl_passwd", before="u:geheim", after=None), ["(secret)"]),
+        (Change(kind=Kind.FILE, what="x.conf", before="a: b", after="sql_passwd: geheim"), ["sql_passwd: (secret)"]),
+        (service("x unix - n n - - pipe -o relay_pass=geheim argv=/p --token geheim", None),
+         ["-o relay_pass=(secret)", "--token (secret)"]),
+        (service("x unix - n n - - pipe -o relay_pass=geheim argv=/p --token=geheim",
+                 "x unix - n n - - pipe -o relay_pass=geheim2 argv=/p --token=geheim2"),
+         ["relay_pass (secret) -> (secret)", "arguments argv=/p --token=(secret)"]),
+    ],
+)  # fmt: skip
+def test_what_may_be_a_password_is_not_shown(change: Change, texts: list[str]) -> None:
+    line = " ".join(change_lines([change], width=0))
+
+    assert "geheim" not in line
+    assert [text for text in texts if text not in line] == []
+    assert "geheim" not in f"{values(change)}"
 
 
 def test_off_a_terminal_nothing_is_cut() -> None:

@@ -332,13 +332,3 @@ def test_a_line_of_a_companion_has_the_place_of_the_word_that_is_new() -> None:
     assert place(b"own=a.test\n", b"own=a.test,b.test\n") == word
     assert place(b"own=a.test,b.test\n", b"own=b.test\n") == section
     assert place(b"own=a.test\n", b"own=a.test,bb.test\n") == section
-
-
-def test_a_password_in_main_cf_is_not_shown() -> None:
-    before, after = (File.of(f"people_bind_pw = {one}\nmy_password_maps = {one}\n".encode()) for one in ("a", "b"))
-
-    assert told(diff({"main.cf": before}, {"main.cf": after})) == [
-        ("my_password_maps", "a", "b"),
-        ("people_bind_pw", "(secret)", "(secret)"),
-    ]
-    assert told(diff({}, {"main.cf": File.of(b"x_password = a\n")})) == [("x_password", None, "(secret)")]
