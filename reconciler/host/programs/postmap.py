@@ -31,8 +31,9 @@ if TYPE_CHECKING:
 
 TIMEOUT = 600.0
 MOST = 100
-# postalias adds "@", YP_LAST_MODIFIED and YP_MASTER_NAME of its own.
+# postalias adds rows of its own, as NIS wants them.
 _ADDED = {"postalias": 3, "postmap": 0}
+_OF_POSTALIAS = re.compile(r"@:?\t@|YP_LAST_MODIFIED:?\t[0-9]+|YP_MASTER_NAME:?\t\S*")
 CHANGEABLE = frozenset({"hash", "lmdb"})
 """The types whose maps can be changed; a cdb file is only ever made anew."""
 _PASSING = re.compile(r"No such file|Permission denied|No space left|Read-only|Input/output")
@@ -187,7 +188,12 @@ def rows(host: Host, table: str, program: str = "postmap") -> list[str]:
     """Return the rows of a compiled table, named TYPE:PATH; none if there is no such map, or it can't be read."""
     with scratch() as folder:
         completed = host.run((program, "-c", str(folder), "-s", table), timeout=TIMEOUT)
-    return [] if completed.status else split_lines(completed.stdout)
+    return [] if completed.status else _of_source(completed)
+
+
+def _of_source(completed: Completed) -> list[str]:
+    """Return the rows of a map that are of its source: when and where postalias made it is no row of anyone's."""
+    return [line for line in split_lines(completed.stdout) if not _OF_POSTALIAS.fullmatch(line)]
 
 
 def opens(host: Host, table: str) -> bool:
@@ -209,7 +215,7 @@ def difference(host: Host, source: Path, kind: str, program: str = "postmap") ->
         if there.status:
             return "it has no compiled map, or the map can't be read"
         made = host.run((program, "-c", str(folder), "-s", f"{kind}:{copy}"), timeout=TIMEOUT).checked()
-    wanted, found = Counter(split_lines(made.stdout)), Counter(split_lines(there.stdout))
+    wanted, found = Counter(_of_source(made)), Counter(_of_source(there))
     if more := sum((wanted - found).values()) + sum((found - wanted).values()):
         return f"its source was edited and not compiled: {more} rows differ"
     return ""

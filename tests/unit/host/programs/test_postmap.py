@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from reconciler.host.effects import Completed, Host
 from reconciler.host.programs import postmap
 from reconciler.model import Table, Where
 from reconciler.postfix.tables import Entry
 from tests.unit.recorded_host import TRANSCRIPTS, RecordedHost, commands
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
 
@@ -65,3 +67,29 @@ def test_a_compiled_table_that_lost_entries_is_a_finding(tmp_path: Path) -> None
     assert "4 entries were written, 3 are" in postmap.read_back(host, tmp_path, subject, 4, four)[0].text
     other = [*three[:2], Entry("other", "root", 5)]
     assert [one.where.line for one in postmap.read_back(host, tmp_path, subject, 3, other)] == [5]
+
+
+ALIASES = "@:\t@\nYP_LAST_MODIFIED:\t{at}\nYP_MASTER_NAME:\t{host}\nroot:\tada\n"
+
+
+class Compiled(Host):
+    """A host whose postalias reads one map there, and another one of the same source."""
+
+    def __init__(self, there: str, made: str) -> None:
+        self._said = iter(("", there, made))
+
+    def run(self, argv: Sequence[str], **_: object) -> Completed:
+        """Answer as postalias does, which is asked to compile the source first."""
+        return Completed(tuple(argv), 0, next(self._said), "")
+
+
+def test_when_and_where_a_map_was_made_is_no_row_of_it(tmp_path: Path) -> None:
+    (source := tmp_path / "aliases").write_text("root: ada\n")
+    there = ALIASES.format(at=1700000001, host="old.test.example")
+    made = ALIASES.format(at=1700000002, host="mx.test.example")
+
+    assert postmap.difference(Compiled(there, made), source, "lmdb", "postalias") == ""
+    assert "1 rows differ" in postmap.difference(Compiled(there, made + "bob:\tx\n"), source, "lmdb", "postalias")
+    assert "2 rows differ" in postmap.difference(Compiled(there, made.replace("ada", "bob")), source, "lmdb")
+    host = RecordedHost({"-s lmdb:": ALIASES.format(at=1, host="x")})
+    assert postmap.rows(host, "lmdb:/etc/postfix/aliases", "postalias") == ["root:\tada"]
