@@ -22,7 +22,7 @@ from reconciler.host.programs import postfix, postmap
 from reconciler.model import printable
 from reconciler.model.ascii_text import split_lines, split_words
 from reconciler.passes.proof import MOST, Line, compared, identity_of, last_of_each
-from reconciler.postfix.levels import LEVEL
+from reconciler.postfix.levels import level_of
 from reconciler.postfix.references import SUFFIXES
 from reconciler.postfix.syntax import read_master, show_service
 from reconciler.postfix.vocabulary import ServiceLimits
@@ -98,8 +98,7 @@ class Stages:
         return split_lines(_OWN_DIRECTORY.sub(self.home, said.replace(str(root), self.home)))
 
     def _level(self, staged: Rendered) -> str:
-        written = staged.origin.parameters.get(LEVEL)
-        return written.value if written else self.facts.parameters.get(LEVEL, "0")
+        return level_of(staged.origin, self.facts)
 
     def _rows(self, offer: Offer, before: Rendered, after: Rendered) -> Line:
         """Compare the rows of all tables, also of those that get another name."""

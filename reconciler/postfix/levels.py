@@ -5,9 +5,20 @@ Known limit: a default with another condition besides the level keeps that of th
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from reconciler.postfix.macros import MalformedMacro, expand
+from reconciler.postfix.scopes import Scope
+
+if TYPE_CHECKING:
+    from reconciler.model import Contribution, Facts
 
 LEVEL = "compatibility_level"
+
+
+def level_of(merged: Contribution, facts: Facts) -> str:
+    """Return the level that holds, with the names in it expanded; empty if that is impossible."""
+    return Scope(merged, facts).value(LEVEL)
 
 
 def depends(default: str) -> bool:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from reconciler.desired.offers.mail_text import without_unexplained
 from reconciler.desired.offers.offer import MAIL, Offer, plural
 from reconciler.features import parameters
-from reconciler.postfix.levels import LEVEL, at_level
+from reconciler.postfix.levels import LEVEL, at_level, level_of
 from reconciler.postfix.syntax import one_line
 
 if TYPE_CHECKING:
@@ -41,6 +41,5 @@ def _is_default(name: str, ground: Ground) -> bool:
         return False
     if parameter.where.file != MAIL or parameter.section != parameters.SECTION:
         return False
-    level = ground.origin.parameters.get(LEVEL)
-    now = at_level(default, level.value if level else ground.facts.parameters.get(LEVEL, "0"))
+    now = at_level(default, level_of(ground.origin, ground.facts))
     return one_line(parameter.value) == one_line(now)

@@ -13,7 +13,7 @@ from reconciler.desired.offers.mail_text import with_values
 from reconciler.desired.offers.offer import MAIL, Offer, plural
 from reconciler.features.baseline import compatibility_level
 from reconciler.model.ascii_text import split_words
-from reconciler.postfix.levels import LEVEL, at_level, depends
+from reconciler.postfix.levels import LEVEL, at_level, depends, level_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -26,8 +26,8 @@ _CHROOT = re.compile(r"(?:\S+\s+){4}(-)(?=\s)", re.ASCII)  # the fifth field of 
 def find(ground: Ground) -> Offer | None:
     """Offer to raise it."""
     written, defaults = ground.origin.parameters.get(LEVEL), ground.facts.parameters
-    old, new = written.value if written else defaults.get(LEVEL, "0"), compatibility_level(ground.facts.release)
-    if "$" in old or _number(old) >= _number(new) or (written and written.where.file != MAIL):
+    old, new = level_of(ground.origin, ground.facts), compatibility_level(ground.facts.release)
+    if not old or _number(old) >= _number(new) or (written and written.where.file != MAIL):
         return None
     pins = {
         name: at_level(default, old)

@@ -15,7 +15,7 @@ from reconciler.desired.offers.offer import MAIL, Offer, plural
 from reconciler.desired.yaml_editor import scalar
 from reconciler.features import parameters, transports
 from reconciler.model.ascii_text import SPACE, is_digits
-from reconciler.postfix.levels import LEVEL
+from reconciler.postfix.levels import level_of
 from reconciler.postfix.syntax import logical_lines, one_line
 
 if TYPE_CHECKING:
@@ -109,8 +109,7 @@ def _is_unenforced(found: _Found) -> bool:
 
 
 def _is_outside_chroot(service: Service, ground: Ground) -> bool:
-    level = ground.origin.parameters.get(LEVEL)
-    is_old = re.match(r"0*(?:\.|\Z)", level.value if level else ground.facts.parameters.get(LEVEL, "0"), re.ASCII)
+    is_old = re.match(r"0*(?:\.|\Z)", level_of(ground.origin, ground.facts), re.ASCII)
     return service.chroot == "n" or (service.chroot == "-" and not is_old)
 
 

@@ -33,7 +33,7 @@ TIMEOUT = 600.0
 MOST = 100
 # postalias adds rows of its own, as NIS wants them.
 _ADDED = {"postalias": 3, "postmap": 0}
-_OF_POSTALIAS = re.compile(r"@:?\t@|YP_LAST_MODIFIED:?\t[0-9]+|YP_MASTER_NAME:?\t\S*")
+_OF_POSTALIAS = re.compile(r"@:?\t@|YP_LAST_MODIFIED:?\t[0-9]+|YP_MASTER_NAME:?\t[^ \t]*")
 CHANGEABLE = frozenset({"hash", "lmdb"})
 """The types whose maps can be changed; a cdb file is only ever made anew."""
 _PASSING = re.compile(r"No such file|Permission denied|No space left|Read-only|Input/output")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from reconciler.postfix.levels import at_level, depends
+from reconciler.model import UNWRITTEN, Contribution, Parameter
+from reconciler.postfix.levels import LEVEL, at_level, depends, level_of
 from tests.unit.host_facts import HOST
 
 
@@ -27,3 +28,14 @@ def test_most_defaults_do_not_depend_on_the_level() -> None:
 
 def test_a_malformed_default_stays_as_it_is() -> None:
     assert at_level("${{$compatibility_level} <level", "2") == "${{$compatibility_level} <level"
+
+
+@pytest.mark.parametrize(
+    ("written", "level"),
+    [("3.6", "3.6"), ("$mine", "2"), ("${mine?{3.6}:{0}}", "3.6"), ("$absent", ""), ("${mine", ""), (None, "0")],
+)
+def test_the_level_is_what_its_expression_means(written: str | None, level: str) -> None:
+    given = {"mine": "2"} | ({} if written is None else {LEVEL: written})
+    merged = Contribution(parameters={name: Parameter(name, value, UNWRITTEN) for name, value in given.items()})
+
+    assert level_of(merged, HOST) == level

@@ -50,6 +50,15 @@ def test_the_newest_level_is_left_alone(level: str) -> None:
     assert find(ground(f"{HEAD}  compatibility_level: {level}\n")) is None
 
 
+@pytest.mark.parametrize("level", ["$mine", "${mine?{3.6}:{0}}", "${{$mine} >=level {3.6} ? {4} : {1}}"])
+def test_a_level_that_is_an_expression_counts_as_what_it_means(level: str) -> None:
+    assert find(ground(f"{HEAD}  mine: 3.6\n  compatibility_level: '{level}'\n")) is None
+    older = find(ground(f"{HEAD}  mine: 2\n  compatibility_level: $mine\n"))
+    assert older is not None
+    assert older.summary.startswith("raise compatibility_level from 2 to 3.6")
+    assert "mynetworks_style" not in text(older)
+
+
 @pytest.mark.parametrize("shape", SHAPES)
 def test_what_is_written_keeps_its_value(shape: str) -> None:
     before = imported(shape)
