@@ -13,9 +13,9 @@ import re
 from collections import Counter
 from dataclasses import dataclass, field
 from itertools import accumulate
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
 from reconciler.features.section import Section, SectionValue
@@ -81,11 +81,16 @@ def _owner(value: str) -> str:
     return value
 
 
+def _form(pattern: re.Pattern[str]) -> Any:  # noqa: ANN401 - as pydantic has it
+    """Return what tells an editor the form, of which a finding says more than that it does not match."""
+    return Field(json_schema_extra={"pattern": f"^(?:{re.sub('[?]P<[a-z]+>', '?:', pattern.pattern)})$"})
+
+
 class Rights(Section):
     """Who may read a file, or run it."""
 
-    mode: Annotated[str, AfterValidator(_mode)] | None = None
-    owner: Annotated[str, AfterValidator(_owner)] | None = None
+    mode: Annotated[str, AfterValidator(_mode), _form(_MODE)] | None = None
+    owner: Annotated[str, AfterValidator(_owner), _form(_OWNER)] | None = None
 
 
 class Schema(SectionValue[dict[str, Rights]]):

@@ -88,7 +88,9 @@ _YES_NO = {"yes": "y", "no": "n"}
 Words = Literal["yes", "no", "y", "n", "-"]
 Flag = Annotated[
     str,
-    BeforeValidator(lambda value: _YES_NO.get(value, value), json_schema_input_type=Words),
+    BeforeValidator(
+        lambda value: _YES_NO.get(value, value) if isinstance(value, str) else value, json_schema_input_type=Words
+    ),
     StringConstraints(pattern=r"^[yn-]$"),
 ]
 Option = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$")]

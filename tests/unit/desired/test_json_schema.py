@@ -6,7 +6,7 @@ import json
 import re
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jsonschema
 import pytest
@@ -14,11 +14,14 @@ import yaml
 
 from reconciler.commands.schema import texts
 from reconciler.desired.json_schema import FILES, schemas, together
-from reconciler.desired.load import load
+from reconciler.desired.load import load, section_schemas
 from reconciler.model import File
 from reconciler.model.errors import InvalidSource
 from tests.unit.host_facts import HOST
 from tests.unit.test_corpus import BROKEN, FIELD_BROKEN, FIELD_HEALTHY, HEALTHY, INSTALLED
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 ROOT = Path(__file__).parents[3]
 CORPORA = [*HEALTHY["cases"], *FIELD_HEALTHY, *INSTALLED, *BROKEN["cases"], *FIELD_BROKEN]
@@ -139,6 +142,56 @@ def test_every_form_that_a_section_takes_fits(path: str, text: str) -> None:
     assert objections(path, text) == []
 
 
+FORMS = (
+    "25",
+    "yes",
+    "''",
+    "a.test",
+    "[]",
+    "[a.test]",
+    "[[a]]",
+    "{}",
+    "{a: b}",
+    "{a: [b]}",
+    "!secret relay",
+    "2h",
+    "no",
+)
+
+
+def keys(node: dict[str, Any], known: dict[str, Any], above: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+    """Yield each key of a section with those that it is in, and for keys of the author's choice one of each form."""
+    if reference := node.get("$ref"):
+        yield from keys(known[reference.rpartition("/")[2]], known, above)
+    for one in node.get("anyOf", ()):
+        yield from keys(one, known, above)
+    chosen = [*node.get("patternProperties", {}).values(), node.get("additionalProperties")]
+    inner = [*node.get("properties", {}).items()]
+    inner += [(name, one) for one in chosen if isinstance(one, dict) for name in ("slow", "smtp/inet")]
+    for name, one in inner if len(above) < 4 else ():
+        yield (*above, name)
+        yield from keys(one, known, (*above, name))
+
+
+@pytest.mark.parametrize("section", sorted(section_schemas()))
+def test_every_form_of_a_value_is_read_or_refused_and_what_is_read_fits(section: str) -> None:
+    schema = section_schemas()[section]
+    unlike = []
+    for path in sorted({(section,), *keys(schema, schema.get("$defs", {}), (section,))}):
+        for form in FORMS:
+            text = ": {".join(map(json.dumps, path)) + f": {form}" + "}" * (len(path) - 1) + "\n"
+            text = text if section == "hostname" else MAIL + text
+            files = {
+                "mail.yaml": text,
+                "files/slow": "x\n",
+                "secrets/relay.age": "-----BEGIN AGE ENCRYPTED FILE-----\n",
+            }
+            if loadable(files) and (said := objections("mail.yaml", text)):
+                unlike.append((text, said))
+
+    assert unlike == []
+
+
 BROKEN_FILES = [
     ("mail.yaml", MAIL + "parametres: {}\n"),
     ("mail.yaml", "hostname: mx\n"),
@@ -161,6 +214,8 @@ BROKEN_FILES = [
     ("mail.yaml", MAIL + "transports: {slow: {concurrency: 0}}\n"),
     ("mail.yaml", MAIL + "transports: {slow: {rate_delay: 2 seconds}}\n"),
     ("mail.yaml", MAIL + "tls: {outbound: always}\n"),
+    ("mail.yaml", MAIL + "files: {x: {mode: rw-r--r--}}\n"),
+    ("mail.yaml", MAIL + "files: {x: {owner: postfix}}\n"),
     ("mail.yaml", MAIL + "egress: {ports: [70000]}\n"),
     ("mail.yaml", MAIL + "egress: {ports: 25}\n"),
     ("mail.yaml", MAIL + "dns: {ttl: 5}\n"),
