@@ -191,6 +191,12 @@ def rows(host: Host, table: str, program: str = "postmap") -> list[str]:
     return [] if completed.status else _of_source(completed)
 
 
+def _reading(host: Host, directory: Path) -> bytes:
+    """Return a main.cf with which postmap reads a text as with that of a directory: as UTF-8, or byte for byte."""
+    said = host.run(("postconf", "-c", str(directory), "-xh", "smtputf8_enable")).stdout.strip(SPACE)
+    return f"smtputf8_enable = {said or 'yes'}\n".encode()
+
+
 def _of_source(completed: Completed) -> list[str]:
     """Return the rows of a map that are of its source: when and where postalias made it is no row of anyone's."""
     return [line for line in split_lines(completed.stdout) if not _OF_POSTALIAS.fullmatch(line)]
@@ -205,7 +211,7 @@ def opens(host: Host, table: str) -> bool:
 
 def difference(host: Host, source: Path, kind: str, program: str = "postmap") -> str:
     """Return how a compiled table differs from what its source would be compiled to; empty if the rows are the same."""
-    with scratch() as folder:
+    with scratch(_reading(host, source.parent)) as folder:
         copy = folder / source.name
         shutil.copyfile(source, copy)
         compiled = host.run((program, "-c", str(folder), f"{kind}:{copy}"), timeout=TIMEOUT)

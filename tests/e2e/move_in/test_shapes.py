@@ -85,6 +85,41 @@ def test_what_can_not_be_owned_is_left_and_said_why(copies: Host) -> None:
     assert reasons["relay_domains"] == "a commit's table of this name would set relay_domains"
 
 
+LARGE_AND_ODD = r"""
+mkdir -p /root/odd /srv/outside && cd /root/odd && cp /etc/postfix/master.cf .
+cat >main.cf <<'END'
+compatibility_level = 3.6
+alias_maps = hash:/etc/postfix/aliases, nis:mail.aliases
+virtual_alias_maps = lmdb:/etc/postfix/large, lmdb:/etc/postfix/folded, lmdb:/etc/postfix/latin
+transport_maps = hash:/etc/postfix/out/transport, hash:/etc/postfix/linked
+END
+seq 1 120000 | sed 's/.*/u&@v.test root/' >large
+printf 'J\303\226RG@v.test root\n' >folded
+printf 'j\366rg@v.test root\n' >latin
+printf '@: @\nYP_MASTER_NAME: mx\n+: x\nroot: ada\n' >aliases
+echo 'a.test relay:' >/srv/outside/transport
+ln -s /srv/outside out; ln -s /srv/outside/transport linked; ln -s nowhere dangling
+postmap -c /root/odd lmdb:large lmdb:folded lmdb:latin hash:linked hash:out/transport 2>/dev/null
+postalias -c /root/odd hash:aliases 2>/dev/null
+ls -R /srv/outside | cksum >/root/outside
+"""
+
+
+def test_large_odd_and_linked_tables_are_owned_or_left_with_the_true_reason(copies: Host) -> None:
+    copies.run("sh", "-c", LARGE_AND_ODD)
+
+    result = imported(copies, "--from", "/root/odd", "--to", "/root/out/odd")
+
+    assert (result.status, result.proof["rows"]) == (0, (120001, 120001))
+    assert copies.run("sh", "-c", "ls /root/out/odd/tables").stdout.split() == ["folded", "large"]
+    assert {what.rpartition("/")[2]: why for what, why in result.left.items() if "/out/" not in what} == {
+        "aliases": "newaliases writes its map",
+        "latin": "postmap complains about its source",
+        "linked": "it is a link to /srv/outside/transport",
+    }
+    assert copies.run("sh", "-c", "ls -R /srv/outside | cksum").stdout == copies.read("/root/outside")
+
+
 def test_what_stands_in_the_way_is_said_first(copies: Host) -> None:
     lay_out(copies, "managed", "/root/managed-too")
 

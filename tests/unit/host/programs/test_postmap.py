@@ -76,7 +76,7 @@ class Compiled(Host):
     """A host whose postalias reads one map there, and another one of the same source."""
 
     def __init__(self, there: str, made: str) -> None:
-        self._said = iter(("", there, made))
+        self._said = iter(("no\n", "", there, made))
 
     def run(self, argv: Sequence[str], **_: object) -> Completed:
         """Answer as postalias does, which is asked to compile the source first."""
