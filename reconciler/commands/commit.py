@@ -11,9 +11,8 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from reconciler.commands.console import Context, columns, say, say_all, who
-from reconciler.commands.exit_status import status_named
 from reconciler.commands.finish import finish
-from reconciler.daemon.control import ask
+from reconciler.commands.follow import follow
 from reconciler.model.errors import Unavailable, WithFindings
 from reconciler.model.phase import Wake
 from reconciler.passes.check import Memory
@@ -28,8 +27,6 @@ if TYPE_CHECKING:
     from reconciler.apply.edges import Edges
     from reconciler.model import Revision
     from reconciler.model.finding import Told
-
-_FOLLOW = 120.0
 
 
 # ---- the commit and its outcome --------------------------------------------------------------------------------------
@@ -72,10 +69,6 @@ def _tell(proposed: Proposed, edges: Edges, known: Collection[Told]) -> None:
 def _bring(context: Context, revision: Revision, edges: Edges) -> None:
     """Follow the daemon's pass, as after a push; make a pass if no daemon runs."""
     try:
-        for message in ask(context.settings.socket, {"do": "follow", "revision": revision.oid}, _FOLLOW):
-            if "line" in message:
-                say(message["line"])
-            elif "done" in message:
-                sys.exit(status_named(message["done"]["status"]))
+        follow(context, revision.oid)
     except Unavailable:
         finish(context, edges, one_pass(edges, Memory(), Wake.OPERATOR))

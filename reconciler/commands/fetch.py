@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from reconciler.commands.console import Context, say
-from reconciler.commands.exit_status import REFUSED, TEMPORARY, status_named
+from reconciler.commands.exit_status import REFUSED, TEMPORARY
+from reconciler.commands.follow import follow
 from reconciler.commands.options import pass_context
 from reconciler.daemon.control import ask
 from reconciler.model.errors import BadSettings, NoDaemon, Unavailable
@@ -19,8 +20,8 @@ from reconciler.model.errors import BadSettings, NoDaemon, Unavailable
 if TYPE_CHECKING:
     from reconciler.apply.edges import Edges
 
-_FOLLOW, _FETCH = 120.0, 620.0
-"""Seconds to wait for a pass, and for a fetch that may have to wait for another one."""
+_FETCH = 620.0
+"""Seconds to wait for a fetch, which may have to wait for another one."""
 _REWRITTEN = "--accept-rewrite"
 
 
@@ -88,14 +89,8 @@ def _make_identity(edges: Edges) -> None:
 
 
 def _follow(context: Context, revision: str) -> NoReturn:
-    """Show the daemon's pass for the commit, as after a push."""
     try:
-        for message in ask(context.settings.socket, {"do": "follow", "revision": revision}, _FOLLOW):
-            if "line" in message:
-                say(message["line"])
-            elif "done" in message:
-                sys.exit(status_named(message["done"]["status"]))
+        follow(context, revision)
     except NoDaemon:
         say("no daemon runs: see `reconciler plan`, then `reconciler once`")
         sys.exit(0)
-    sys.exit(TEMPORARY)

@@ -22,7 +22,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from reconciler.desired.layout import host_in
 from reconciler.desired.load import load
 from reconciler.desired.yaml_editor import drop, put, scalar, scalars
-from reconciler.features import compose, parameters, services
+from reconciler.features import parameters, services
+from reconciler.features.composition import compose
 from reconciler.model import Change, File, Kind, Parameter, Service, printable
 from reconciler.model.ascii_text import SPACE, split_lines
 from reconciler.model.errors import InvalidSource

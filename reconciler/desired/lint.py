@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from reconciler.desired import allowances
 from reconciler.desired.budget import BoundedFindings, Budget, bound_values
 from reconciler.desired.causes import without_consequences
-from reconciler.features import FEATURES
+from reconciler.features.composition import FEATURES
 from reconciler.model import Mentioned
 from reconciler.postfix.derived import keeping
 from reconciler.postfix.target_facts import with_files

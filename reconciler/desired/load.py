@@ -22,7 +22,7 @@ from reconciler.desired.allowances import found_in
 from reconciler.desired.budget import BoundedFindings, Budget
 from reconciler.desired.causes import without_consequences
 from reconciler.desired.yaml_reader import Document, at
-from reconciler.features import FEATURES
+from reconciler.features.composition import FEATURES
 from reconciler.model import Desired, Finding, SecretName, Table, Where, did_you_mean, error_at, printable
 from reconciler.model.errors import InvalidSource
 

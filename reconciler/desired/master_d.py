@@ -8,7 +8,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from reconciler.features import FEATURES, stock
+from reconciler.features import stock
+from reconciler.features.composition import FEATURES
 from reconciler.features.services import SECTION, MasterFile, Schema
 from reconciler.model import Finding, Where, did_you_mean, error_at, warning_at
 from reconciler.model.ascii_text import SPACE, split_words

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from reconciler.features import FEATURES, baseline, parameters, tables
+from reconciler.features import baseline, parameters, tables
+from reconciler.features.composition import FEATURES
 from reconciler.model import Contribution, printable
 from reconciler.postfix.scopes import CONFIG_DIRECTORY, words
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from reconciler.desired.budget import Budget
 from reconciler.desired.lint import lint, mentioned
 from reconciler.desired.load import load
-from reconciler.features import compose
+from reconciler.features.composition import compose
 from reconciler.model import listed
 from reconciler.passes.understand import Understood
 from reconciler.trees.render import render

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from reconciler.desired.load import load
 from reconciler.desired.move_in import write
-from reconciler.features import compose
+from reconciler.features.composition import compose
 from reconciler.host.facts import gather
 from reconciler.model import File, Revision, errors_in
 from reconciler.model.errors import Unavailable, WithFindings

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from reconciler.desired.load import load
 from reconciler.desired.offers import OFFERS
 from reconciler.desired.offers.offer import Ground, is_shared, saved
-from reconciler.features import compose
+from reconciler.features.composition import compose
 from reconciler.host.programs import postmap
 from reconciler.model import File, Secret
 from reconciler.model.ascii_text import split_words

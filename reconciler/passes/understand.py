@@ -14,7 +14,8 @@ from reconciler.desired.budget import Budget
 from reconciler.desired.flows import Flows
 from reconciler.desired.lint import mentioned
 from reconciler.desired.load import load
-from reconciler.features import baseline, compose
+from reconciler.features import baseline
+from reconciler.features.composition import compose
 from reconciler.features.sites import reverse_names
 from reconciler.host.facts import FromOthers, gather
 from reconciler.model import Contribution, Desired, Facts, Mentioned

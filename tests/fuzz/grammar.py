@@ -7,7 +7,7 @@ import random
 from typing import TYPE_CHECKING, Any
 
 from reconciler.desired.layout import FILES_ALONE
-from reconciler.features import FEATURES
+from reconciler.features.composition import FEATURES
 
 if TYPE_CHECKING:
     from collections.abc import Callable

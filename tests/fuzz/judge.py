@@ -7,7 +7,7 @@ from pathlib import Path
 
 from reconciler.desired.lint import lint, mentioned
 from reconciler.desired.load import load
-from reconciler.features import compose
+from reconciler.features.composition import compose
 from reconciler.model import File, errors_in
 from reconciler.model.errors import InvalidSource
 from reconciler.rehearsal.script import write

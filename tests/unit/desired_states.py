@@ -6,7 +6,7 @@ import json
 
 from reconciler.desired.lint import lint
 from reconciler.desired.load import load
-from reconciler.features import compose
+from reconciler.features.composition import compose
 from reconciler.model import Desired, Facts, File, Finding
 from tests.unit.host_facts import HOST
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
 
-from reconciler.features import compose
+from reconciler.features.composition import compose
 from reconciler.rehearsal.script import Script, write
 from reconciler.rehearsal.verdict import findings_of
 from tests.unit.desired_states import desired

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from reconciler.desired.allowances import STAGED
 from reconciler.desired.explanations import explanations
 from reconciler.desired.lint import EXPLAINED, lint
-from reconciler.features import compose
+from reconciler.features.composition import compose
 from tests.unit.desired.test_explanations import emitted
 from tests.unit.desired_states import desired
 from tests.unit.host_facts import HOST

@@ -12,7 +12,7 @@ import yaml
 
 from reconciler.desired.lint import mentioned
 from reconciler.desired.load import load
-from reconciler.features import compose
+from reconciler.features.composition import compose
 from reconciler.model import File, Finding, Place, PlaceUse, Secret, errors_in
 from reconciler.model.errors import InvalidSource
 from tests.unit.desired_states import linted

@@ -15,7 +15,7 @@ import pytest
 
 from reconciler.desired.lint import lint, mentioned
 from reconciler.desired.load import load
-from reconciler.features import compose
+from reconciler.features.composition import compose
 from reconciler.model import File
 from reconciler.model.errors import InvalidSource
 from reconciler.postfix import table_keys, table_parts

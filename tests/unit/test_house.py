@@ -50,6 +50,7 @@ PROVEN_END_TO_END = {
     "commands/generations.py": "e2e/operator/test_plans.py",
     "commands/fetch.py": "e2e/push/test_remote.py",
     "commands/finish.py": "e2e/push/test_push.py",
+    "commands/follow.py": "e2e/push/test_set.py",
     "commands/init.py": "e2e/deploy/test_deploy.py",
     "commands/move_in.py": "e2e/move_in/test_import.py",
     "commands/offers.py": "e2e/move_in/test_offers.py",

@@ -11,7 +11,7 @@ import yaml
 
 from reconciler.desired.load import PartlyRead, load
 from reconciler.desired.partial import also_wrong
-from reconciler.features import compose
+from reconciler.features.composition import compose
 from reconciler.model import File, Finding, Secret
 from reconciler.repository.secrets import unsound_recipients
 from tests.unit.desired_states import linted

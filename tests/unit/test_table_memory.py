@@ -14,7 +14,7 @@ import pytest
 
 from reconciler.desired.lint import lint, mentioned
 from reconciler.desired.load import load
-from reconciler.features import compose
+from reconciler.features.composition import compose
 from reconciler.model.errors import InvalidSource
 from reconciler.postfix import syntax, table_keys, table_parts, tables
 from reconciler.postfix.past import Past

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from reconciler.model import did_you_mean
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from dns.name import Name
     from dns.rdata import Rdata
@@ -151,17 +151,19 @@ def type_of(text: str) -> str:
 # ---- data ------------------------------------------------------------------------------------------------------------
 
 
-def data_of(name: str, kind: str, entry: str) -> str:
-    """Return the data of an entry in normal form; its name and type are known to be *name* and *kind*."""
+def data_of(name: str, kind: str, entry: str, words: Sequence[str]) -> str:
+    """Return the data of an entry in normal form; its name and type are *name* and *kind*, *words* those of its data.
+
+    dnspython reads the entry itself, because alpn="h2,h3" is two tokens without a blank.
+    """
     import dns.exception  # noqa: PLC0415
     import dns.rdata  # noqa: PLC0415
     import dns.tokenizer  # noqa: PLC0415
 
-    words = words_of(entry)[BEFORE_DATA:]
     generic = words[0] == r"\#"
     if kind in ("MX", "SRV") and len(words) > 1 and _ADDRESS.fullmatch(words[-1]) and not generic:
         raise MalformedRecord(f"{kind} must point to a host name, not to an address")
-    tokens = dns.tokenizer.Tokenizer(entry)  # not the words: alpn="h2,h3" is two tokens without a blank
+    tokens = dns.tokenizer.Tokenizer(entry)
     for _ in range(BEFORE_DATA):
         tokens.get()
     if kind == "TXT" and not generic:

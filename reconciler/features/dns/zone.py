@@ -77,7 +77,7 @@ def _record(where: Where, entry: str, words: list[str], zone: str) -> Record:
         raise MalformedRecord(f'"{words[0]}" depends on other lines; write the whole name and the TTL')
     if len(words) <= rdata.BEFORE_DATA:
         raise MalformedRecord("expected NAME. TTL IN TYPE DATA")
-    name, ttl, cls, kind = words[: rdata.BEFORE_DATA]
+    (name, ttl, cls, kind), data = words[: rdata.BEFORE_DATA], words[rdata.BEFORE_DATA :]
     name = rdata.name_of(name)
     if not rdata.is_within(name, zone):
         raise MalformedRecord(f'"{name}" is not in the zone {zone}.')
@@ -86,7 +86,7 @@ def _record(where: Where, entry: str, words: list[str], zone: str) -> Record:
     if cls.upper() != "IN":
         raise MalformedRecord(f'expected the class IN, got "{cls}"')
     kind = rdata.type_of(kind)
-    return Record(name, kind, rdata.data_of(name, kind, entry), int(ttl), where)
+    return Record(name, kind, rdata.data_of(name, kind, entry, data), int(ttl), where)
 
 
 # ---- records taken together ------------------------------------------------------------------------------------------

@@ -21,7 +21,7 @@ from typing import Any
 
 from reconciler.desired.lint import mentioned
 from reconciler.desired.load import load
-from reconciler.features import compose
+from reconciler.features.composition import compose
 from reconciler.host.effects import Host
 from reconciler.host.facts import gather
 from reconciler.host.programs import postmap

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from reconciler.commands.account import Account, Origin, Unknown, default_of, options_of, service_named
-from reconciler.features import compose
+from reconciler.features.composition import compose
 from reconciler.model import Where
 from tests.unit.desired_states import desired
 from tests.unit.host_facts import HOST

@@ -6,7 +6,7 @@ import json
 
 from reconciler.commands.dkim_records import dkim_records
 from reconciler.desired.load import load
-from reconciler.features import compose
+from reconciler.features.composition import compose
 from reconciler.host import certificates
 from reconciler.model import Desired, File, Secret
 from tests.unit.desired_states import HEALTHY

@@ -12,7 +12,7 @@ from reconciler.desired.allowances import STAGED, found_in
 from reconciler.desired.explanations import explanations
 from reconciler.desired.lint import lint, staged
 from reconciler.desired.load import load
-from reconciler.features import compose
+from reconciler.features.composition import compose
 from reconciler.model import Desired, File, Finding, Where, error_at, errors_in, warning_at
 from reconciler.model.errors import InvalidSource
 from tests.unit.host_facts import HOST

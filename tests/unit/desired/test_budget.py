@@ -10,7 +10,7 @@ import pytest
 from reconciler.desired.budget import BoundedFindings, Budget
 from reconciler.desired.lint import lint, mentioned
 from reconciler.desired.load import load
-from reconciler.features import compose
+from reconciler.features.composition import compose
 from reconciler.model import File, Where, limits, warning_at
 from reconciler.model.errors import InvalidSource
 from tests.unit.desired_states import desired, linted

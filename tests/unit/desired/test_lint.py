@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from reconciler.desired.lint import excused, mentioned
-from reconciler.features import compose
+from reconciler.features.composition import compose
 from reconciler.model import Severity, errors_in
 from tests.unit.desired_states import HEALTHY, desired, linted
 from tests.unit.host_facts import HOST, facts

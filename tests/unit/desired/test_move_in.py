@@ -9,7 +9,7 @@ import pytest
 from reconciler.commands.edges import templates
 from reconciler.desired.load import load
 from reconciler.desired.move_in import ConfigurationFiles, write
-from reconciler.features import compose
+from reconciler.features.composition import compose
 from reconciler.model import File
 from reconciler.postfix.commented import read
 from reconciler.postfix.syntax import read_master, show_service

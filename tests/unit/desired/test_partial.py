@@ -6,7 +6,7 @@ import pytest
 
 from reconciler.desired.load import PartlyRead, load
 from reconciler.desired.partial import also_wrong
-from reconciler.features import compose
+from reconciler.features.composition import compose
 from tests.unit.commits import file_tree
 from tests.unit.host_facts import HOST
 

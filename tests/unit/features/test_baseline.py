@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from reconciler.features import compose
 from reconciler.features.baseline import ALIASES, compatibility_level
+from reconciler.features.composition import compose
 from reconciler.model.errors import InvalidSource
 from tests.unit.commits import load_commit
 from tests.unit.host_facts import HOST, facts

@@ -5,10 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-import pytest
-
-from reconciler import features
-from reconciler.features import FEATURES, compose
+from reconciler.features.composition import FEATURES, compose
 from tests.unit.desired_states import desired
 from tests.unit.host_facts import HOST
 
@@ -36,8 +33,3 @@ def test_who_needs_one_module_imports_no_other_feature() -> None:
         "reconciler.features", "reconciler.features.site_files",
     }  # fmt: skip
     assert "pydantic" not in imported
-
-
-def test_a_name_that_the_package_lacks_is_an_error() -> None:
-    with pytest.raises(AttributeError, match="nosuch"):
-        _ = features.nosuch  # type: ignore[attr-defined] # that is the test

@@ -8,7 +8,7 @@ import pytest
 
 from reconciler.desired.lint import lint
 from reconciler.desired.load import load
-from reconciler.features import compose
+from reconciler.features.composition import compose
 from reconciler.model import Desired, Secret
 from reconciler.trees.render import render
 from tests.unit.commits import file_tree, load_findings

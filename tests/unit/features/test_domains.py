@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from reconciler.features import compose
+from reconciler.features.composition import compose
 from reconciler.features.dns.changes import RRset
 from reconciler.features.domains import mail_domains
 from reconciler.postfix.scopes import Scope

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from reconciler.features import compose, egress
+from reconciler.features import egress
+from reconciler.features.composition import compose
 from reconciler.features.lockdown_names import FILE, NAME
 from reconciler.model import Severity
 from reconciler.model.errors import InvalidSource

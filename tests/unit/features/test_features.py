@@ -8,7 +8,7 @@ import pytest
 
 from reconciler.desired.lint import lint
 from reconciler.desired.load import load
-from reconciler.features import compose
+from reconciler.features.composition import compose
 from reconciler.model import UNWRITTEN, File, Finding, Secret
 from reconciler.model.errors import InvalidSource
 from reconciler.postfix.tables import Entries

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from reconciler.desired.load import load
-from reconciler.features import compose
+from reconciler.features.composition import compose
 from reconciler.model import Secret
 from reconciler.trees.render import render
 from tests.unit.commits import file_tree, load_findings

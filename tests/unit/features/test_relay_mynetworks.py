@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from reconciler.desired.load import load
-from reconciler.features import compose
+from reconciler.features.composition import compose
 from reconciler.model import Contribution, File, Secret, Severity
 from tests.unit.desired_states import findings_of, only_finding
 from tests.unit.host_facts import HOST

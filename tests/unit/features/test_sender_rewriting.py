@@ -8,7 +8,7 @@ import pytest
 
 from reconciler.desired.lint import lint
 from reconciler.desired.load import load
-from reconciler.features import compose
+from reconciler.features.composition import compose
 from reconciler.host.settings import shipped
 from reconciler.model import Contribution, Desired, Facts, File, Listener, Secret
 from reconciler.model.errors import InvalidSource

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from reconciler.desired.lint import mentioned
-from reconciler.features import compose
+from reconciler.features.composition import compose
 from reconciler.features.sites import MAPS
 from reconciler.model import Severity
 from reconciler.model.errors import InvalidSource

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from reconciler.desired.load import load
-from reconciler.features import compose, smart_host
+from reconciler.features import smart_host
+from reconciler.features.composition import compose
 from reconciler.model import Contribution, File, Secret, Severity
 from reconciler.model.errors import InvalidSource
 from tests.unit.commits import load_commit

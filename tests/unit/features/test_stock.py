@@ -9,7 +9,7 @@ import pytest
 from reconciler.commands.edges import templates
 from reconciler.desired.load import load
 from reconciler.desired.overrides import overridden
-from reconciler.features import compose
+from reconciler.features.composition import compose
 from reconciler.trees.render import render
 from tests.unit.commits import file_tree, load_commit, load_findings
 from tests.unit.host_facts import HOST

@@ -6,7 +6,7 @@ import pytest
 
 from reconciler.desired.lint import mentioned
 from reconciler.desired.load import load
-from reconciler.features import compose
+from reconciler.features.composition import compose
 from reconciler.model import RESOLVER, Contribution, File, Secret, Severity
 from reconciler.model.errors import InvalidSource
 from tests.unit.desired_states import desired, findings_of, linted

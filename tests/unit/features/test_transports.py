@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from reconciler.features import compose, transports
+from reconciler.features import transports
+from reconciler.features.composition import compose
 from tests.unit.commits import load_commit, load_findings
 from tests.unit.desired_states import findings_of, linted, only_finding
 from tests.unit.host_facts import HOST

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from reconciler.desired.lint import mentioned
-from reconciler.features import compose
+from reconciler.features.composition import compose
 from reconciler.host import reachable
 from reconciler.model import Server
 from tests.unit.desired_states import desired

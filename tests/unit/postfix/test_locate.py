@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from reconciler.features import compose
+from reconciler.features.composition import compose
 from reconciler.postfix.locate import Locator
 from tests.unit.desired_states import HEALTHY, desired
 from tests.unit.host_facts import HOST

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from reconciler.features import compose
+from reconciler.features.composition import compose
 from reconciler.postfix.own_tables import knows_all, own_tables
 from reconciler.postfix.scopes import Scope
 from reconciler.postfix.tables import Entries

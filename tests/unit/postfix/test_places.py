@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from reconciler.features import compose
+from reconciler.features.composition import compose
 from reconciler.model import Finding, Severity, Where
 from reconciler.postfix.places import SourcePlaces
 from tests.unit.desired_states import HEALTHY, desired

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from reconciler.features import compose
+from reconciler.features.composition import compose
 from reconciler.model import Contribution, Service, Where
 from reconciler.postfix.references import (
     Reference,

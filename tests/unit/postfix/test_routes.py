@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from reconciler.features import compose
+from reconciler.features.composition import compose
 from reconciler.postfix.routes import destinations, transport_of, unknown_transport, values_in
 from reconciler.postfix.scopes import Scope
 from tests.unit.desired_states import desired

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from reconciler.features import compose
+from reconciler.features.composition import compose
 from reconciler.model import Contribution, Parameter, Service, Severity, Where
 from reconciler.postfix.macros import EndlessMacro
 from reconciler.postfix.scopes import Scope, scopes, words

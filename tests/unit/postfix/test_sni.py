@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from reconciler.features import compose
+from reconciler.features.composition import compose
 from reconciler.postfix import sni
 from tests.unit.desired_states import desired
 from tests.unit.host_facts import HOST

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from reconciler.features import compose
+from reconciler.features.composition import compose
 from reconciler.postfix.restrictions import smtpd_scopes
 from reconciler.postfix.strangers import is_for_servers, met_by_strangers, takes_strangers
 from tests.unit.desired_states import desired

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from reconciler.features import compose
+from reconciler.features.composition import compose
 from reconciler.postfix.table_uses import Use, inline_tables, uses_by_table
 from tests.unit.desired_states import desired
 from tests.unit.host_facts import HOST

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from reconciler.desired.load import load
-from reconciler.features import compose
+from reconciler.features.composition import compose
 from reconciler.model import File, Service, Where
 from reconciler.postfix.scopes import Scope
 from reconciler.rehearsal.kinds import FEW, MOST, Changed, changed_by, choose, with_few_scopes

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from reconciler.features import compose
+from reconciler.features.composition import compose
 from reconciler.model import Table
 from reconciler.postfix.scopes import Scope
 from reconciler.rehearsal import named

@@ -9,7 +9,7 @@ from ipaddress import IPv4Interface
 import pytest
 
 from reconciler.desired.flows import Flows
-from reconciler.features import compose
+from reconciler.features.composition import compose
 from reconciler.postfix.scopes import Scope
 from reconciler.rehearsal.strangers import strangers
 from tests.unit.desired_states import desired

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from reconciler.desired.lint import mentioned
-from reconciler.features import compose
+from reconciler.features.composition import compose
 from reconciler.host import certificates
 from reconciler.host.facts import gather
 from reconciler.host.settings import Settings

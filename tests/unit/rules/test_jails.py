@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from reconciler.desired.lint import mentioned
-from reconciler.features import compose
+from reconciler.features.composition import compose
 from tests.unit.desired_states import desired, findings_of
 from tests.unit.host_facts import HOST, facts
 

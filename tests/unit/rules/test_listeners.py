@@ -7,7 +7,7 @@ from ipaddress import IPv4Address, IPv4Interface
 import pytest
 
 from reconciler.desired.lint import mentioned
-from reconciler.features import compose
+from reconciler.features.composition import compose
 from reconciler.model import Listener
 from tests.unit.desired_states import desired, findings_of, only_finding
 from tests.unit.host_facts import HOST, facts

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from reconciler.desired.lint import lint, mentioned
-from reconciler.features import compose
+from reconciler.features.composition import compose
 from reconciler.model import Access, AccessKind, Facts, Lookup
 from tests.unit.desired_states import desired, findings_of
 from tests.unit.host_facts import HOST

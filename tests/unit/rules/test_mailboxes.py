@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from reconciler.desired.lint import mentioned
-from reconciler.features import compose
+from reconciler.features.composition import compose
 from reconciler.model import Access, AccessKind
 from tests.unit.desired_states import desired, findings_of
 from tests.unit.host_facts import HOST, facts

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from reconciler.features import compose
+from reconciler.features.composition import compose
 from reconciler.model import Severity
 from reconciler.postfix.references import named_tables
 from tests.unit.desired_states import desired, findings_of, only_finding

@@ -14,7 +14,7 @@ import pytest
 import reconciler.features
 import reconciler.rules
 from reconciler.desired import lint
-from reconciler.features import FEATURES, Feature
+from reconciler.features.composition import FEATURES, Feature
 from reconciler.model import Contribution, Mentioned, Rules
 from reconciler.rules import RULES
 from tests.unit.desired_states import desired
@@ -92,7 +92,12 @@ def test_a_module_of_rules_names_no_other() -> None:
 
 @pytest.mark.parametrize("path", LINT_AND_LOAD, ids=lambda path: path.name)
 def test_lint_and_load_name_no_rule_and_no_feature(path: Path) -> None:
-    lists = {"reconciler.rules", "reconciler.rules.RULES", "reconciler.features", "reconciler.features.FEATURES"}
+    lists = {
+        "reconciler.rules",
+        "reconciler.rules.RULES",
+        "reconciler.features.composition",
+        "reconciler.features.composition.FEATURES",
+    }
     named = {name for name in imported(path) if name.startswith(("reconciler.rules", "reconciler.features"))}
 
     assert named <= lists

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from reconciler.features import compose
+from reconciler.features.composition import compose
 from reconciler.host.settings import shipped
 from reconciler.trees.gained import gained
 from reconciler.trees.plan import diff

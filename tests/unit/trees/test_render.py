@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from reconciler.desired.load import load
-from reconciler.features import compose
+from reconciler.features.composition import compose
 from reconciler.model import File, Secret, Tree
 from reconciler.trees.render import render
 from tests.unit.host_facts import facts

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from reconciler.desired.load import load
 from reconciler.desired.move_in import ConfigurationFiles, write
 from reconciler.desired.offers.offer import Ground, Offer
-from reconciler.features import compose
+from reconciler.features.composition import compose
 from reconciler.model import Contribution, File, Secret
 from tests.shapes import files_of
 from tests.unit.host_facts import HOST

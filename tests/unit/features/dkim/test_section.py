@@ -7,7 +7,7 @@ import json
 import pytest
 
 from reconciler.desired.load import load
-from reconciler.features import compose
+from reconciler.features.composition import compose
 from reconciler.host import certificates
 from reconciler.model import Desired, File, Finding, Listener, Secret, Severity
 from reconciler.model.errors import InvalidSource

@@ -9,15 +9,15 @@ import time
 import dns.rdata
 import pytest
 
-from reconciler.features.dns.rdata import FORMS, data_of, entries, joined, normal, split
+from reconciler.features.dns.rdata import BEFORE_DATA, FORMS, data_of, entries, joined, normal, split, words_of
 from reconciler.model import Where
 
 READ = """
 import sys
-import reconciler.features
+import reconciler.features.composition
 early = "dns" in sys.modules
 from reconciler.features.dns.rdata import data_of
-data_of("a.", "HTTPS", "a. 1 IN HTTPS 1 .")
+data_of("a.", "HTTPS", "a. 1 IN HTTPS 1 .", ["1", "."])
 print(early, *sorted({"dns.message", "dns.query", "dns.resolver", "dns.zonefile", "ssl"} & sys.modules.keys()))
 """
 
@@ -35,7 +35,8 @@ print(early, *sorted({"dns.message", "dns.query", "dns.resolver", "dns.zonefile"
     ],
 )
 def test_what_is_written_and_what_a_server_answers_have_one_normal_form(kind: str, written: str, answered: str) -> None:
-    data = data_of("a.example.", kind, f"a.example. 60 IN {kind} {written}")
+    entry = f"a.example. 60 IN {kind} {written}"
+    data = data_of("a.example.", kind, entry, words_of(entry)[BEFORE_DATA:])
     assert data == normal(dns.rdata.from_text("IN", kind, answered))
     assert kind in FORMS
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from reconciler.features import compose
+from reconciler.features.composition import compose
 from reconciler.features.dns.records import DnsContext, key_of, records_of
 from tests.unit.desired_states import desired
 from tests.unit.host_facts import HOST

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from reconciler.features import compose
+from reconciler.features.composition import compose
 from reconciler.features.dns.records import DnsContext, records_of
 from reconciler.model.errors import InvalidSource
 from tests.unit.desired_states import desired, findings_of, linted, only_finding

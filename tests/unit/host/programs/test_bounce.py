@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from reconciler.features import compose
+from reconciler.features.composition import compose
 from reconciler.host.effects import Completed, Host
 from reconciler.host.programs import bounce
 from reconciler.model import DeployedFile
