@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from reconciler.apply.questions import Asked
 from reconciler.model.ascii_text import is_digits
+from reconciler.postfix.disabled import DISABLE, is_disabled
 from reconciler.postfix.numbers import as_number
 from reconciler.postfix.scopes import words
 
@@ -78,16 +79,19 @@ class Target(NamedTuple):
 
 def targets(expected: Expected) -> list[Target]:
     """Return every address that an inet service must answer on; for all interfaces, the loopback addresses suffice."""
-    disabled = words(expected.instance.values.get("master_service_disable", ""))
     addresses = []
-    for service in expected.services:
-        if service.type != "inet" or {"inet", f"{service.name}.inet", service.key} & set(disabled):
-            continue
+    for service in started(expected, "inet"):
         host, _, name = service.name.rpartition(":")
         port = as_number(name) if is_digits(name) else expected.ports.get(name, 0)
         hosts = [host.strip("[]")] if host else _interfaces(expected)
         addresses += [Target(service, address, port) for one in hosts for address in _resolved(one, port, expected)]
     return list(dict.fromkeys(addresses))
+
+
+def started(expected: Expected, kind: str) -> list[Service]:
+    """Return the services of a type that master(8) does not leave out."""
+    disabled = words(expected.instance.values.get(DISABLE, ""))
+    return [one for one in expected.services if one.type == kind and not is_disabled(one, disabled)]
 
 
 def _interfaces(expected: Expected) -> list[str]:

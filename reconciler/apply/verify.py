@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from reconciler.apply.compare import AS_BEFORE, WAITS, MailAnswers, compare, summary
 from reconciler.apply.conversations import POLL, Conversations, answers_of
+from reconciler.apply.targets import started
 from reconciler.host import facts
 from reconciler.host.programs import postfix
 from reconciler.host.programs.vocabulary import quotable
@@ -106,7 +107,7 @@ def working(expected: Expected) -> frozenset[str]:
     failing = {visit.target.service.key for visit in visits if visit.problem}
     well = [visit for visit in visits if visit.target.service.key not in failing]
     screened = [visit for visit in well if visit.target.service.command == "postscreen"]
-    behind = [service.key for service in expected.services if service.type == "pass"]
+    behind = [service.key for service in started(expected, "pass")]
     found = [(visit.target.service.key, visit) for visit in well]
     found += [(key, visit) for key in behind for visit in screened]
     said = {(key, meaning(one.reply)) for key, visit in found for one in visit.heard.replies.values()}

@@ -21,6 +21,7 @@ from reconciler.host.settings import settings_file
 from reconciler.model import UNWRITTEN, Finding, Where
 from reconciler.model.ascii_text import SPACE
 from reconciler.model.errors import CommandFailed, ReconcilerError, Unavailable
+from reconciler.postfix.disabled import DISABLE
 from reconciler.rehearsal.inside.messages import Candidate, Request
 from reconciler.rehearsal.outside import without_databases
 from reconciler.rehearsal.possible import NAMESPACES
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
 TIMEOUT = 40.0
 _TO_DEVICE = re.compile(r"^maillog_file\s*=\s*/dev/.*", re.MULTILINE | re.ASCII)
+_DISABLED = re.compile(rf"^{DISABLE}\s*=.*(?:\n[ \t].*)*", re.MULTILINE | re.ASCII)
 _INSIDE = Path(__file__).parent / "inside"
 PROGRAM = "import sys; sys.path.insert(0, sys.argv[1]); from reconciler.rehearsal.inside.play import main; main()"
 
@@ -71,9 +73,11 @@ def play(
 ) -> Report:  # fmt: skip
     """Return the report; *program* plays the script in its own *namespaces*."""
     replaced = {"master.cf": script.master_cf}
-    if script.databases or script.play["room"]["parameters"]["maillog_file"].startswith("/dev/"):
+    to_device = script.play["room"]["parameters"]["maillog_file"].startswith("/dev/")
+    if script.databases or to_device or DISABLE in script.merged.parameters:
         text = without_databases((stage / "main.cf").read_text("utf-8", "surrogateescape"))
-        replaced["main.cf"] = _TO_DEVICE.sub("maillog_file =", text)  # a log device can't be read there
+        text = _TO_DEVICE.sub("maillog_file =", text)  # a log device can't be read there
+        replaced["main.cf"] = _DISABLED.sub(f"{DISABLE} =", text)  # they are left out, and the injector is not
     request = Request(
         play=script.play,
         candidate=Candidate(stage=str(stage), directory=str(directory), replaced=replaced),

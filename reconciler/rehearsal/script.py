@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from reconciler.desired.flows import Flow, Flows
 from reconciler.model.ascii_text import is_digits
+from reconciler.postfix.disabled import started
 from reconciler.postfix.numbers import as_number
 from reconciler.postfix.reached import routed
 from reconciler.postfix.scopes import Scope, scopes
@@ -85,6 +86,7 @@ def write(desired: Desired, facts: Facts, merged: Contribution, changed: Changed
 
     Without *changed*, all of it counts as changed.
     """
+    merged = started(merged, facts)
     main = Scope(merged, facts)
     told, services, names, kinds = with_few_scopes(main), tuple(merged.entries), routed(main), Kinds(main, changed)
     ports = free_ports(services, facts)

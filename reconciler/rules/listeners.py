@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from reconciler.model import MASTER, UNWRITTEN, Finding, Mentioned, did_you_mean, error_at
 from reconciler.model.ascii_text import SPACE, is_digits
+from reconciler.postfix.disabled import started
 from reconciler.postfix.nexthops import port_names
 from reconciler.postfix.numbers import as_number
 from reconciler.postfix.scopes import Scope, scopes, words
@@ -49,7 +50,8 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
     """Check that the master can bind each listener, and delivery agents the address that they send from."""
     main = Scope(merged, facts)
     ports = port_names(main)
-    endpoints = [_listen_address(service, ports) for service in merged.entries if service.type == "inet"]
+    listening = [service for service in started(merged, facts).entries if service.type == "inet"]
+    endpoints = [_listen_address(service, ports) for service in listening]
     own, taken = facts.own, _foreign_listeners(facts)
     for endpoint in endpoints:
         yield from _bad_port(endpoint, ports)

@@ -36,3 +36,4 @@ def test_a_service_answers_on_its_own_address_or_on_those_of_main_cf() -> None:
 def test_what_the_protocols_exclude_or_master_cf_disables_need_not_answer() -> None:
     assert places("smtp", protocols="ipv6") == []
     assert places("smtp", "587", disabled="smtp.inet") == ["127.0.0.1:587"]
+    assert places("smtp", "587", disabled="!587/inet inet") == ["127.0.0.1:587"]

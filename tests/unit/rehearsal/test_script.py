@@ -29,6 +29,17 @@ def test_each_listener_is_spoken_to_on_loopback_and_from_outside() -> None:
     assert listeners(script_of({"inet_protocols": "ipv6"}).play) == {("::1", 25), ("2001:db8::10", 25)}
 
 
+def test_a_listener_that_master_leaves_out_is_left_out_and_its_flows_are_not_served() -> None:
+    files = {
+        "master.d/x.cf": "2525 inet n - n - - smtpd\n",
+        "flows/x.yaml": "a: {to: root@mx.test.example, expect: accepted}\n",
+    }
+    script = script_of({"master_service_disable": "!2525/inet, inet"}, files)
+    assert {port for _, port in listeners(script.play)} == {2525}
+    assert [flow.name for flow in script.unserved] == ["a"]
+    assert not any(line.startswith("smtp ") and " inet " in line for line in script.master_cf.split("\n"))
+
+
 def test_a_name_is_spoken_to_at_the_addresses_that_it_has_on_this_host() -> None:
     files = {"master.d/x.cf": "mx2.test.example:2525 inet n - n - - smtpd\n"}
     known = facts(hosts={"mx2.test.example": ("192.0.2.10",), "mx3.test.example": None})

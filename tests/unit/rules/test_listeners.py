@@ -45,6 +45,15 @@ def test_a_listener_on_an_address_of_this_host_is_fine(listener: str) -> None:
         assert not findings_of(rule, files=master(f"{listener} inet n - n - - smtpd"))
 
 
+def test_a_listener_that_master_leaves_out_needs_no_address_and_no_port() -> None:
+    files = master("192.0.2.55:2599 inet n - n - - smtpd\nsubmision inet n - n - - smtpd")
+    disabled = {"master_service_disable": "192.0.2.55:2599/inet submision.inet"}
+    assert findings_of("foreign-address", files=files)
+    assert findings_of("unknown-port", files=files)
+    assert not findings_of("foreign-address", disabled, files=files)
+    assert not findings_of("unknown-port", disabled, files=files)
+
+
 def test_what_is_no_address_is_refused_for_good() -> None:
     (finding,) = findings_of("malformed-address", files=master("192.0.2.300:2599 inet n - n - - smtpd"))
     assert finding.lasting
