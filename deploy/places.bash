@@ -14,6 +14,7 @@ folder=/etc/reconciler  # the identity, and the settings of instances
 instance=''
 units=/etc/systemd/system
 unit=reconciler.service
+default_unit=$unit
 boot_unit=reconciler-egress.service
 order=postfix@.service.d/reconciler.conf
 template=reconciler@.service

@@ -263,6 +263,13 @@ def test_an_instance_is_installed_beside_the_default_one_and_removed_again(syste
     assert host.run("reconciler", *out, "status").stdout.startswith("mx1.example.com@out   OK: ")
     host.run("systemctl", "start", UNIT)
 
+    for options in ((), out):
+        host.run("sh", "-c", "touch /opt/reconciler/stamp; echo '#' >>/etc/systemd/system/reconciler@.service")
+        upgraded = install(host, wheels, "--yes", *options).stderr
+        assert "writing /etc/systemd/system/reconciler@.service" in upgraded
+        assert all(f"restarting {unit}" in upgraded for unit in (UNIT, "reconciler@out.service")), upgraded
+        assert "restarting" not in install(host, wheels, "--yes", *options).stderr
+
     assert host.run(UNINSTALL, *out, check=False).returncode == 2
     host.run(UNINSTALL, "--yes", "--purge", *out)
     gone = ("/etc/reconciler/out.toml", "/var/lib/reconciler-out", "/var/backups/reconciler-out", "/run/reconciler-out")
