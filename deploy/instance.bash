@@ -28,11 +28,21 @@ make_instance() {
     touch -d '10 seconds ago' "$config/main.cf"  # every Postfix program sleeps while it is new
 }
 
+# Whether a list of configuration directories has this one, by any of its names, such as one with a slash at its end.
+is_listed() {
+    local config=$1 directories directory
+    read -ra directories <<<"${2//,/ }"
+    for directory in "${directories[@]}"; do
+        [[ ! $directory -ef $config ]] || return 0
+    done
+    return 1
+}
+
 # Have the default instance start this one with the host, by a commit if reconciler manages that.
 list_instance() {
     local config=$1 own=$settings now
     now=$(postconf -hx multi_instance_directories)
-    [[ " ${now//,/ } " != *" $config "* ]] || return 0
+    ! is_listed "$config" "$now" || return 0
     say "having the default instance start $config with the host"
     settings=/etc/reconciler.toml
     # shellcheck disable=SC2016  # Postfix expands it

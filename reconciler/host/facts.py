@@ -94,7 +94,7 @@ def gather(
         unsaid=known_to.unsaid,
         groups=frozenset(group.gr_name for group in grp.getgrall()),
         instances=other_instances.others(directory, installed.parameters),
-        is_default=other_instances.is_same(directory, default),
+        is_default=postfix.is_same(directory, default),
         is_listed=other_instances.is_listed(directory, installed.parameters),
     )
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reconciler.host.instances import DEFAULT_FILE, file_of, installed
+from reconciler.host.programs.postfix import is_same
 from reconciler.host.settings import read_settings
 from reconciler.model import OtherInstance
 from reconciler.model.errors import BadSettings
@@ -29,10 +30,10 @@ def others(directory: Path, defaults: Mapping[str, str]) -> tuple[OtherInstance,
     """Return the instances other than that of *directory*; *defaults* are those of this Postfix's parameters."""
     first = Path(defaults["config_directory"])
     listed = [first, *_listed(first, defaults)]
-    known = [*listed, *(one for one in _of_settings() if one not in listed)]
+    unlisted = [one for one in _of_settings() if not any(is_same(one, other) for other in listed)]
     return tuple(
         _described(one, values, listed=one in listed)
-        for one in known
+        for one in dict.fromkeys([*listed, *unlisted])
         if not is_same(one, directory) and (values := _values(one, defaults))
     )
 
@@ -55,11 +56,6 @@ def is_listed(directory: Path, defaults: Mapping[str, str]) -> bool:
 
 def _listed(first: Path, defaults: Mapping[str, str]) -> list[Path]:
     return [*map(Path, words(_values(first, defaults).get(_LIST, "")))]
-
-
-def is_same(one: Path, other: Path) -> bool:
-    """Return whether two configuration directories are one; the link of an adopted one leads to a generation."""
-    return one == other or one.resolve() == other.resolve()
 
 
 def _of_settings() -> Iterator[Path]:

@@ -9,6 +9,7 @@ Known limit: only settings that the commit writes are judged, because it is not 
 
 from __future__ import annotations
 
+import posixpath
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -110,7 +111,7 @@ def _files(main: Scope) -> Iterator[tuple[Parameter, str, str]]:
     if instances := main.parameter("multi_instance_directories"):
         for folder in main.words(instances.name):
             then = "postfix(1) and postmulti(1) would start no instance at all, this one included"
-            yield instances, f"{folder}/main.cf", then
+            yield instances, f"{posixpath.normpath(folder)}/main.cf", then
     for name, files in _OF_A_START.items():
         for parameter in _written(main, name):
             for file in files:

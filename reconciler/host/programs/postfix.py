@@ -419,9 +419,15 @@ def _units(host: Host, instance: Instance) -> tuple[list[str], str]:
     name = instance.values.get("multi_instance_name", "")
     unit = f"postfix@{name}.service" if name else ""
     listed = words(live(host, STOCK_DIRECTORY).values.get("multi_instance_directories", "")) if unit else []
-    return ([unit], "") if is_on and str(instance.directory) in listed else ([], unit)
+    is_listed = any(is_same(instance.directory, Path(one)) for one in listed)
+    return ([unit], "") if is_on and is_listed else ([], unit)
 
 
 def is_stock(directory: Path) -> bool:
     """Return whether this is the directory that programs of Postfix use when none is named."""
-    return directory == STOCK_DIRECTORY or directory.resolve() == STOCK_DIRECTORY.resolve()
+    return is_same(directory, STOCK_DIRECTORY)
+
+
+def is_same(one: Path, other: Path) -> bool:
+    """Return whether two configuration directories are one; the link of an adopted one leads to a generation."""
+    return one == other or one.resolve() == other.resolve()

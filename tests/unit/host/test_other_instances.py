@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from reconciler.host import instances
-from reconciler.host.other_instances import is_listed, is_same, others, reserved
+from reconciler.host.other_instances import is_listed, others, reserved
+from reconciler.host.programs.postfix import is_same
 from reconciler.model import OtherInstance
 from tests.unit.host_facts import HOST
 
@@ -67,6 +68,16 @@ def test_an_adopted_directory_is_still_the_same_one(etc: Path) -> None:
     (etc / "postfix-out").symlink_to(etc / "generation")
     assert is_same(etc / "generation", etc / "postfix-out")
     assert [one.directory for one in others(etc / "generation", defaults(etc))] == [str(etc / "postfix")]
+
+
+@pytest.mark.parametrize("listed", ["{etc}/postfix-out/", "{etc}//postfix-out {etc}/postfix-out/", "{etc}/by-link"])
+def test_a_directory_is_known_by_any_of_its_names(etc: Path, listed: str) -> None:
+    (etc / "by-link").symlink_to(etc / "postfix-out")
+    (etc / "postfix/main.cf").write_text(f"multi_instance_directories = {listed.format(etc=etc)}\n")
+    (etc / "reconciler/out.toml").write_text(f'[postfix]\nconfig_directory = "{etc}/postfix-out/"\n')
+    (other,) = others(etc / "postfix", defaults(etc))
+    assert (other.name, other.listed) == ("postfix-out", True)
+    assert is_listed(etc / "postfix-out", defaults(etc))
 
 
 @pytest.mark.parametrize("main", ["multi_instance_directories = ${x\n", "=\n\0"])

@@ -57,6 +57,8 @@ def test_every_other_instance_must_be_there_and_have_its_wrapper() -> None:
     assert not findings_of(RULE, several | WRAPPER | {"multi_instance_enable": "no"}, facts=there), "it is meant"
     assert not findings_of(RULE, several | WRAPPER, facts=there)
     assert not findings_of(RULE, {"multi_instance_directories": ""}, facts=gone)
+    slash = {"multi_instance_directories": "/etc/postfix-out/ /etc/postfix-in//"}
+    assert not findings_of(RULE, slash | WRAPPER, facts=there)
 
 
 @pytest.mark.parametrize(("name", "file"), [("command_directory", "postsuper"), ("daemon_directory", "postfix-script")])

@@ -139,6 +139,7 @@ def test_a_master_that_another_instance_started_is_not_ours(tmp_path: Path, name
     ("listed", "enabled", "unit"),
     [
         ("/etc/postfix-in, /etc/postfix-out", "yes", "postfix@postfix-out.service"),
+        ("/etc/postfix-in /etc/postfix-out/", "yes", "postfix@postfix-out.service"),
         ("/etc/postfix-in", "yes", None),
         ("/etc/postfix-out", "no", None),
     ],
