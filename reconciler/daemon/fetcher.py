@@ -158,7 +158,8 @@ class Fetcher:
             works, self._works = self._works, False
         if works:
             drain(self._edges, self._log)
-        push_records(self._edges)
+        for one in self._news.begun("beside", [push_records(self._edges)]):
+            self._log.warning(Event.NOT_EXCHANGED, text=one)
         return ""
 
     def _fetch(self) -> Message:

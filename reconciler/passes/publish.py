@@ -5,7 +5,8 @@ follow the remote any more. So it is the remote that decides: a commit that it d
 remote, for a person to merge, and nothing is live that the branch does not hold.
 
 The refs of the mirror are the outbox of notes and hand edits: what the remote has is on record, and what differs is
-pushed. So no failure loses one, and a pass never waits for a push. Raises RemoteFailed, Unavailable and OSError.
+pushed. So no failure loses one, and a pass never waits for a push. What somebody else did to a ref of the remote stays:
+a branch that was rewound, rewritten or continued there is left alone. Raises RemoteFailed, Unavailable and OSError.
 """
 
 from __future__ import annotations
@@ -15,9 +16,9 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from reconciler.model.errors import Unavailable
+from reconciler.model.errors import ReconcilerError, Stopping, Unavailable
 from reconciler.passes.drift import branch as branch_of_edits
-from reconciler.passes.fetch import exchanging
+from reconciler.passes.fetch import exchanging, rewritten
 from reconciler.repository.connection import RemoteFailed
 from reconciler.repository.remote import Behind
 from reconciler.repository.repo import NOTES
@@ -54,9 +55,11 @@ def put(commit: Commit, edges: Edges) -> str | None:
         if oid is None:
             raise Unavailable(f"can't commit on top of {commit.parent[:7]}")
         try:
-            remote.push(f"refs/heads/{pending}", f"refs/heads/{mirror.branch}")
+            remote.push(f"refs/heads/{pending}", f"refs/heads/{mirror.branch}", commit.parent)
         except Behind:
-            remote.fetch()
+            fetched = remote.fetch()
+            if fetched.rewritten:
+                raise Unavailable(f"{rewritten(fetched, edges)}; see `reconciler status`") from None
             return None
         except RemoteFailed as error:
             raise Unavailable(_kept(oid, error, remote, mirror, edges.settings.label)) from error
@@ -73,27 +76,75 @@ def _kept(oid: str, why: RemoteFailed, remote: Remote, mirror: MirrorRepository,
     old = mirror.at(ref)
     if old is None or (old.tree, old.subject) != (new.tree, new.subject):
         try:
-            remote.push(oid, ref, force=True)
+            _replace(ref, old.oid if old else "", oid, remote)
+        except Behind:
+            return f"{why}; nothing was committed: somebody changed {where} on the remote; merge and remove it"
         except RemoteFailed as error:
             return f"{why}; nothing was committed: {error}"
         mirror.name(ref, oid)
     return f"{why}; the commit is on the remote's branch {where}: merge it there"
 
 
-def push_records(edges: Edges) -> None:
-    """Push the notes and the hand edits that the remote does not have yet."""
-    if edges.settings.url is None or edges.settings.push == "off":
+def _replace(ref: str, known: str, new: str, remote: Remote) -> None:
+    """Have a ref that only this host writes name *new* instead of *known*; raise Behind if somebody else changed it.
+
+    One that was removed there, as after a merge, is made again.
+    """
+    with suppress(Behind):
+        remote.push(new, ref, known)
         return
-    fetches = Fetches(edges.generations.private, edges.host)
+    remote.push(new, ref, "")
+
+
+def push_records(edges: Edges) -> str:
+    """Push the notes and the hand edits that the remote does not have yet, each also if the other can't be pushed.
+
+    Return what an administrator must know of where they are.
+    """
+    if edges.settings.url is None or edges.settings.push == "off":
+        return ""
+    fetches, told, problems = Fetches(edges.generations.private, edges.host), "", list[ReconcilerError | OSError]()
     with exchanging(edges) as (remote, mirror):
-        edits = f"refs/heads/{branch_of_edits(edges.settings)}"
-        notes_now, edits_now = mirror.oid(NOTES), mirror.oid(edits)
-        if edits_now not in {"", fetches.read().edits}:
-            remote.push(edits, edits)
-            fetches.write(replace(fetches.read(), edits=edits_now))
-        if notes_now not in {"", fetches.read().notes}:
+        edits = branch_of_edits(edges.settings)
+        notes_now, edits_now = mirror.oid(NOTES), mirror.oid(f"refs/heads/{edits}")
+        known = fetches.read()
+        try:
+            if edits_now not in {"", known.edits}:
+                told = _push_edits(edits, edits_now, known.edits, remote, mirror)
+                fetches.write(replace(fetches.read(), edits=edits_now))
+        except Stopping:
+            raise
+        except (ReconcilerError, OSError) as error:
+            problems.append(error)
+        if notes_now not in {"", known.notes}:
             _push_notes(remote, mirror)
             fetches.write(replace(fetches.read(), notes=notes_now))
+    if problems:
+        raise problems[0]
+    return told
+
+
+def _push_edits(branch: str, now: str, known: str, remote: Remote, mirror: MirrorRepository) -> str:
+    """Push hand edits; those that somebody changed on the remote stay, and this host's get a branch beside them."""
+    ref = f"refs/heads/{branch}"
+    try:
+        _replace(ref, known, now, remote)
+    except Behind:
+        there = remote.at(ref)
+        if there and _is_between(known, there, now, mirror):  # it was pushed, and the record of that was lost
+            remote.push(now, ref, there)
+            return ""
+        if not there:  # it was removed just now
+            raise
+        beside = f"{branch}-{there[:7]}"
+        remote.push(now, f"refs/heads/{beside}")
+        return f"somebody changed {branch} on the remote: the hand edits of this host are on its branch {beside}"
+    return ""
+
+
+def _is_between(old: str, oid: str, new: str, mirror: MirrorRepository) -> bool:
+    """Return whether a commit came after *old* on the way to *new*; the mirror need not have it."""
+    return mirror.is_ancestor(oid, new) and (not old or mirror.is_ancestor(old, oid))
 
 
 def _push_notes(remote: Remote, mirror: MirrorRepository) -> None:

@@ -1,9 +1,11 @@
 """The remote that a host follows: fetch its branch into the mirror, and push to it.
 
 Promises: the branch of the mirror moves only forward, to a commit that contains the one before, unless an operator
-accepts a rewritten history. It moves in one step, after everything was received and checked by git. Raises RemoteFailed
-with what to do, Behind for a push to a ref that has moved on, Unavailable for a mirror that can't be read, and OSError
-from the file system.
+accepts a rewritten history. It moves in one step, after everything was received and checked by git. A push undoes
+nothing that somebody else did to a ref of the remote: it names the commit that it expects there, or only adds to what
+is there.
+Raises RemoteFailed with what to do, Behind for a push to a ref that has changed, Unavailable for a mirror that can't be
+read, and OSError from the file system.
 """
 
 from __future__ import annotations
@@ -29,13 +31,15 @@ _OPTIONS = (
     "--quiet", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules", "--no-auto-maintenance", "--refmap=",
 )  # fmt: skip
 PUSH = "the remote takes no push"
-_BEHIND = re.compile("fetch first|non-fast-forward|failed to update ref|cannot lock ref|incorrect old value", re.ASCII)
+_BEHIND = re.compile(
+    "fetch first|non-fast-forward|stale info|failed to update ref|cannot lock ref|incorrect old value", re.ASCII
+)
 _SELDOM = {"gc.auto": "2000", "gc.autoDetach": "false"}
 """When git packs what many fetches left, and that it ends within the fetch."""
 
 
 class Behind(Unavailable):
-    """The remote has commits that a push would lose, so it was not made."""
+    """The remote's ref has changed, and a push would undo that, so it was not made."""
 
 
 class Fetched(NamedTuple):
@@ -74,11 +78,26 @@ class Remote:
         if done.status:
             raise connection.failed(FETCH, done.stderr or f"git exited with {done.status}")
 
-    def push(self, source: str, target: str, *, force: bool = False) -> None:
-        """Have the ref *target* of the remote name what *source* names in the mirror."""
-        connection, refs = self._connection, f"{'+' * force}{source}:{target}"
+    def at(self, ref: str) -> str:
+        """Return what a ref of the remote names; empty if there is none."""
+        connection = self._connection
+        serve, url = connection.serve("upload-pack"), connection.url.text
+        done = connection.talk(FETCH, "ls-remote", "--quiet", *serve, "--", url, ref)
+        if done.status:
+            raise connection.failed(FETCH, done.stderr or f"git exited with {done.status}")
+        return done.stdout.partition("\t")[0]
+
+    def push(self, source: str, target: str, expected: str | None = None) -> None:
+        """Have the ref *target* of the remote name what *source* names in the mirror.
+
+        It must be at the commit *expected* there, or not be there if that is empty; without it, it may only move
+        forward.
+        """
+        connection, options = self._connection, ["--porcelain", "--no-recurse-submodules"]
+        if expected is not None:  # a rewound ref would move forward, to what was taken back
+            options.append(f"--force-with-lease={target}:{expected}")
         serve, url = connection.serve("receive-pack"), connection.url.text
-        done = connection.talk(PUSH, "push", "--porcelain", "--no-recurse-submodules", *serve, "--", url, refs)
+        done = connection.talk(PUSH, "push", *options, *serve, "--", url, f"{source}:{target}")
         if done.status:
             refusal = next((line.split("\t")[-1] for line in split_lines(done.stdout) if line.startswith("!")), "")
             if _BEHIND.search(refusal):

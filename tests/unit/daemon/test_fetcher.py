@@ -52,11 +52,12 @@ class Remotes:
         """Make the commits of the panel."""
         self.done.append("drained")
 
-    def push(self, _: object) -> None:
+    def push(self, _: object) -> str:
         """Push what is new."""
         self.done.append("pushed")
         if self.pushes:
             raise Unavailable(self.pushes)
+        return ""
 
 
 @pytest.fixture
