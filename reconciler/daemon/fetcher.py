@@ -3,9 +3,12 @@
 It fetches, makes the commits that the panel asks for, and pushes what this host wrote.
 
 Promises: a remote that does not answer delays no pass and no other answer. Each request gets the result of a fetch that
-began after it, and requests at the same time share one. After a failure the next fetch follows soon, then ever later,
-up to LONGEST_PAUSE or the interval of the settings. A failure is a line of the log when it begins, and status has it
-from the record of passes/fetch.py. Raises nothing.
+began after it, and requests at the same time share one; one that comes before start() waits for the first fetch. After
+a failure the next try follows soon, then ever later, up to LONGEST_PAUSE or the interval of the settings. What fails
+has pauses of its own, so a push that fails delays no fetch. A failure is a line of the log when it begins, and status
+has that of a fetch from the record of passes/fetch.py, and the others from *trouble* and *bug*. Raises nothing.
+
+Known limit: there is one exchange with the remote at a time, so a fetch that is due during a push waits for its end.
 """
 
 from __future__ import annotations
@@ -35,6 +38,7 @@ if TYPE_CHECKING:
     from reconciler.host.log import Log
 
 HEARTBEAT = 1.0
+_FETCH, _DRAIN, _PUSH = "fetch", "drain", "push"
 _JITTER = 0.2
 """The share of a pause that is left to chance, so that many hosts do not ask their forge at the same moment."""
 
@@ -48,17 +52,45 @@ def pause(poll: float, failures: int, chance: float) -> float:
     return seconds * (1 + _JITTER * (chance - 0.5))
 
 
+class _Turns:
+    """When a task is due next: *every* so many seconds, never if it is 0, and after a failure soon, then ever later."""
+
+    def __init__(self, every: float = 0.0) -> None:
+        self.every, self.failures, self.at = every, 0, 0.0
+
+    def ended(self, *, failed: bool) -> None:
+        """Say how it went."""
+        self.failures = self.failures + 1 if failed else 0
+        chance = random.random()  # noqa: S311 - it only spreads load
+        self.at = time.monotonic() + pause(self.every, self.failures, chance)
+
+    def is_due(self) -> bool:
+        """Return whether its time has come."""
+        return time.monotonic() >= self.at
+
+
 class Fetcher:
     """Fetches for one daemon, and wakes it when the branch moved; does nothing for a host that follows no remote."""
 
     def __init__(self, edges: Edges, wake: Callable[[Wake], None], log: Log) -> None:
         self._edges, self._wake, self._log = replace(edges, say=lambda _: None), wake, log
-        self._news, self._stopped, self._asked, self._works = News(), False, True, True
+        self._news, self._stopped, self._asked, self._works, self._waits = News(), False, True, True, False
         self._change = threading.Condition()
         self._begun = self._ended = 0
         self._result: Message = {}
+        self._fetching, self._draining, self._pushing = _Turns(edges.settings.poll), _Turns(), _Turns()
+        self._troubles, self._bugs = dict[str, str](), dict[str, str]()
         self._thread = threading.Thread(target=self._run, name="fetcher", daemon=True)
-        self.trouble = ""
+
+    @property
+    def trouble(self) -> str:
+        """Why something can't be committed or pushed now, empty if it can; for fetches, see the record."""
+        return next(filter(None, map(self._troubles.get, (_DRAIN, _PUSH))), "")
+
+    @property
+    def bug(self) -> str:
+        """The bug in reconciler that a task ended with when it was last tried, empty if there is none."""
+        return next(filter(None, self._bugs.values()), "")
 
     def start(self) -> None:
         """Start to fetch, now and then regularly."""
@@ -85,7 +117,7 @@ class Fetcher:
         It has the *revision* of the branch, the *problem* if there is one, and what to do *next* about it. Empty
         messages meanwhile test whether the client is still there.
         """
-        if not self._thread.is_alive():
+        if self._edges.settings.url is None:
             raise Unavailable(NOT_REMOTE)
         deadline = time.monotonic() + 2 * TIMEOUT
         with self._change:
@@ -101,45 +133,54 @@ class Fetcher:
         raise Unavailable("the fetch has not ended yet")
 
     def _run(self) -> None:
-        failures, due = 0, 0.0
         while not self._stopped:
             try:
-                fetches = self._begin(due)
-                problem = self._safely("fetch", self._exchange) if fetches else ""
-                self.trouble = self._safely("push", self._carry)
+                self._work()
             except Stopping:
                 return
-            if fetches or self.trouble:
-                failures = failures + 1 if problem or self.trouble else 0
-                chance = random.random()  # noqa: S311 - it only spreads load
-                due = time.monotonic() + pause(self._edges.settings.poll, failures, chance)
             with self._change:
+                due = min(turns.at for turns in (self._fetching, self._draining, self._pushing))
                 wait = min(due - time.monotonic(), threading.TIMEOUT_MAX)
                 self._change.wait_for(lambda: self._asked or self._works or self._stopped, wait)
 
-    def _begin(self, due: float) -> bool:
-        """Return whether to fetch now."""
-        with self._change:
-            fetches = self._asked or time.monotonic() >= due
-            self._asked = False
-            self._begun += fetches
-        return fetches
+    def _work(self) -> None:
+        """Do what is due, a fetch first.
 
-    def _safely(self, name: str, task: Callable[[], str]) -> str:
-        """Return the problem of a task, empty if it has none; one is logged when it begins."""
+        What was pushed in vain is pushed again after its pause, when somebody asks, or when the remote can be fetched
+        again.
+        """
+        with self._change:
+            asked, works = self._asked, self._works
+            fetches = asked or self._fetching.is_due()
+            self._asked = self._works = False
+            self._begun += fetches
+        was_away = bool(self._fetching.failures)
+        if fetches:
+            self._fetching.ended(failed=self._fails(_FETCH, self._exchange))
+        is_back = asked or (was_away and not self._fetching.failures)
+        if works or is_back or self._draining.is_due():
+            self._draining.ended(failed=self._fails(_DRAIN, self._drain) or self._waits)
+        if is_back or self._pushing.is_due() or ((works or fetches) and not self._pushing.failures):
+            self._pushing.ended(failed=self._fails(_PUSH, self._push))
+
+    def _fails(self, name: str, task: Callable[[], str]) -> bool:
+        """Do a task, and return whether it has a problem or a bug; one is logged when it begins."""
+        bug = traceback = problem = ""
         try:
             with internal_errors():
                 problem = task()
         except Stopping:
             raise
         except InternalError as error:
-            problem = str(error)
-            self._log.info(Event.FAILED, traceback=error.traceback)
+            bug, traceback = str(error), error.traceback
         except (ReconcilerError, OSError) as error:
             problem = str(error)
         for one in self._news.begun(name, [problem]):
             self._log.warning(Event.NOT_EXCHANGED, text=one)
-        return problem
+        for one in self._news.begun(f"bug of {name}", [bug]):
+            self._log.bug(one, traceback)
+        self._troubles[name], self._bugs[name] = problem, bug
+        return bool(problem or bug)
 
     def _exchange(self) -> str:
         """Fetch once, and have the result for those who asked; return a problem that another fetch may solve."""
@@ -152,12 +193,13 @@ class Fetcher:
                 self._change.notify_all()
         return str(result["problem"]) if result["next"] != ACCEPT else ""
 
-    def _carry(self) -> str:
-        """Make the commits that wait, and push what the remote does not have."""
-        with self._change:
-            works, self._works = self._works, False
-        if works:
-            drain(self._edges, self._log)
+    def _drain(self) -> str:
+        """Make the commits that the panel asks for; they may have to wait, which drain() logs and status shows."""
+        self._waits = drain(self._edges, self._log)
+        return ""
+
+    def _push(self) -> str:
+        """Push what the remote does not have."""
         for one in self._news.begun("beside", [push_records(self._edges)]):
             self._log.warning(Event.NOT_EXCHANGED, text=one)
         return ""

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    Make = Callable[["Remotes"], tuple[Fetcher, list[Wake]]]
+    Make = Callable[..., tuple[Fetcher, list[Wake]]]
 
 ONE, TWO = "1" * 40, "2" * 40
 
@@ -33,8 +33,8 @@ ONE, TWO = "1" * 40, "2" * 40
 class Remotes:
     """What the next fetches find, one after the other; each waits until it is let go. Pushes end as *pushes* says."""
 
-    def __init__(self, *results: Fetched | Exception, pushes: str = "") -> None:
-        self.results, self.fetches, self.pushes = deque(results), 0, pushes
+    def __init__(self, *results: Fetched | Exception, pushes: Exception | None = None, busy: bool = False) -> None:
+        self.results, self.fetches, self.pushes, self.busy = deque(results), 0, pushes, busy
         self.done = list[str]()
         self.go, self.begun = threading.Semaphore(0), threading.Event()
 
@@ -48,15 +48,16 @@ class Remotes:
             raise result
         return result
 
-    def drain(self, *_: object) -> None:
+    def drain(self, *_: object) -> bool:
         """Make the commits of the panel."""
         self.done.append("drained")
+        return self.busy
 
     def push(self, _: object) -> str:
         """Push what is new."""
         self.done.append("pushed")
-        if self.pushes:
-            raise Unavailable(self.pushes)
+        if isinstance(self.pushes, Exception):
+            raise self.pushes
         return ""
 
 
@@ -65,12 +66,12 @@ def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Make]:
     """Make a fetcher that finds what it is given, and return it with the reasons to wake that it gave."""
     fetchers = list[tuple[Fetcher, Remotes]]()
 
-    def make(remotes: Remotes) -> tuple[Fetcher, list[Wake]]:
+    def make(remotes: Remotes, poll: float = 0.0) -> tuple[Fetcher, list[Wake]]:
         monkeypatch.setattr(module, "fetch", remotes.fetch)
         monkeypatch.setattr(module, "drain", remotes.drain)
         monkeypatch.setattr(module, "push_records", remotes.push)
         edges, woken = Adopted.made_in(tmp_path).edges, list[Wake]()
-        settings = replace(edges.settings, url=read_url("/srv/forge.git"), poll=0.0)
+        settings = replace(edges.settings, url=read_url("/srv/forge.git"), poll=poll)
         fetchers.append((Fetcher(replace(edges, settings=settings), woken.append, get(host="mx")), remotes))
         fetchers[-1][0].start()
         assert remotes.begun.wait(10)
@@ -155,14 +156,87 @@ def test_what_this_host_writes_is_pushed_after_a_pass_without_a_fetch(made: Make
 
 def test_what_can_not_be_pushed_is_told_and_tried_again(made: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "FIRST_PAUSE", 0.01)
-    remotes = Remotes(*[Fetched(ONE, ONE)] * 3, pushes="it takes no push")
+    remotes = Remotes(Fetched(ONE, ONE), pushes=Unavailable("it takes no push"))
     fetcher, _ = made(remotes)
-    remotes.go.release(2)
-    soon(lambda: remotes.done == ["drained", "pushed", "pushed"])
-    assert fetcher.trouble == "it takes no push"
-    remotes.pushes = ""
     remotes.go.release()
+    soon(lambda: remotes.done[:3] == ["drained", "pushed", "pushed"])
+    assert fetcher.trouble == "it takes no push"
+    remotes.pushes = None
     soon(lambda: not fetcher.trouble)
+    assert remotes.fetches == 1
+
+
+def test_a_push_that_fails_delays_no_fetch_and_is_not_repeated_by_each(made: Make) -> None:
+    remotes = Remotes(*[Fetched(ONE, ONE)] * 9, pushes=Unavailable("it takes no push"))
+    fetcher, _ = made(remotes, poll=0.01)
+    for fetches in range(2, 7):
+        remotes.go.release()
+        soon(lambda fetches=fetches: remotes.fetches >= fetches)  # type: ignore[misc]
+        fetcher.work()
+    assert remotes.done.count("pushed") == 1, "its pause of seconds is not over"
+    assert remotes.done.count("drained") >= 1
+
+
+def test_what_waits_is_tried_again_when_somebody_asks(made: Make) -> None:
+    remotes = Remotes(*[Fetched(ONE, ONE)] * 3, pushes=Unavailable("it takes no push"))
+    fetcher, _ = made(remotes)
+    for pushes in (1, 2, 3):
+        remotes.go.release()
+        soon(lambda pushes=pushes: remotes.done.count("pushed") == pushes)  # type: ignore[misc]
+        if pushes < 3:
+            asked(fetcher, [])
+
+
+def test_what_waits_is_tried_again_when_the_remote_is_back(made: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "pause", lambda every, failures, _: 0.01 if every else 1000.0 if failures else math.inf)
+    remotes = Remotes(RemoteFailed("away", "wait"), *[Fetched(ONE, ONE)] * 3, pushes=Unavailable("away"), busy=True)
+    made(remotes, poll=0.01)
+    for fetches in (2, 3, 4):
+        remotes.go.release()
+        soon(lambda fetches=fetches: remotes.fetches == fetches)  # type: ignore[misc]
+    assert remotes.done == ["drained", "pushed"] * 2
+
+
+def test_requests_of_the_panel_that_wait_are_tried_again(made: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "FIRST_PAUSE", 0.01)
+    remotes = Remotes(Fetched(ONE, ONE), busy=True)
+    fetcher, _ = made(remotes)
+    remotes.go.release()
+    soon(lambda: remotes.done.count("drained") == 3)
+    assert fetcher.trouble == "", "status has the requests that wait"
+    assert remotes.fetches == 1
+
+
+def test_a_bug_in_a_push_is_told_and_the_fetcher_goes_on(
+    made: Make, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(module, "FIRST_PAUSE", 0.01)
+    remotes = Remotes(Fetched(ONE, ONE), pushes=ValueError("a secret"))
+    fetcher, _ = made(remotes)
+    remotes.go.release()
+    soon(lambda: remotes.done.count("pushed") == 3)
+    assert "a bug in reconciler: ValueError in " in fetcher.bug
+    assert capsys.readouterr().out.count("a bug in reconciler: ValueError in ") == 1
+    remotes.pushes = None
+    soon(lambda: not fetcher.bug)
+
+
+def test_a_request_that_comes_before_the_start_gets_the_first_fetch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    remotes, results = Remotes(Fetched(ONE, TWO)), list[Any]()
+    for name, task in {"fetch": remotes.fetch, "drain": remotes.drain, "push_records": remotes.push}.items():
+        monkeypatch.setattr(module, name, task)
+    edges = Adopted.made_in(tmp_path).edges
+    settings = replace(edges.settings, url=read_url("/srv/forge.git"), poll=0.0)
+    fetcher = Fetcher(replace(edges, settings=settings), lambda _: None, get(host="mx"))
+    thread = asked(fetcher, results)
+    remotes.go.release()
+    fetcher.start()
+    thread.join(10)
+    assert results == [{"revision": TWO, "problem": "", "next": ""}]
+    assert remotes.fetches == 1
+    fetcher.stop()
 
 
 def test_a_host_without_a_remote_says_so(tmp_path: Path) -> None:
