@@ -44,6 +44,7 @@ class Guard:
         self._since = time.monotonic()
         self._stopped = self._revived = False
         self._thread = threading.Thread(target=self._run, name="guard", daemon=True)
+        self.bug = ""
 
     def start(self) -> None:
         """Start to watch; the loop is awake."""
@@ -95,10 +96,11 @@ class Guard:
             try:
                 self._watch()
             except Exception as error:  # noqa: BLE001 - as in the loop: a bug must not stop the guard
-                told = traceback.format_exc()
+                told, self.bug = traceback.format_exc(), str(as_internal(error))
                 for _ in self._news.begun("bug", [told]):
-                    self._log.bug(str(as_internal(error)), told)
+                    self._log.bug(self.bug, told)
             else:
+                self.bug = ""
                 self._news.begun("bug", [])
 
     def _watch(self) -> None:

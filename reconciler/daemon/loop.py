@@ -104,7 +104,8 @@ class Daemon:
     def _known(self) -> Known:
         outside = (*(outbox.trouble for outbox in self._outboxes), self._fetcher.trouble)
         failed = filter(None, (self._probation.trouble, self._renewals.trouble, *outside))
-        urgent = (*self._last.urgent, *self._waiting())
+        bugs = filter(None, (*(outbox.bug for outbox in self._outboxes), self._fetcher.bug, self._guard.bug))
+        urgent = (*self._last.urgent, *self._waiting(), *bugs)
         limits = (*self._watcher.limits, *urgent, *self._last.limits, *self._guard.limits, *self._bound.limits, *failed)
         faults = (*self._slot.still(self._last.faults), *map(told, self._faults_now.faults()))
         troubles = (*urgent, *faults, *self._slot.unanswered())

@@ -3,21 +3,21 @@
 Promises: each conclusion is handed over once, in order; only a kill, or a disk on which nothing can be written, brings
 one twice. One that can't be handed over is tried again, with pauses up to LONGEST_PAUSE, and delays no pass: the
 journal is the outbox, and a file in private/ remembers how far it was handed over. What the journal held before there
-was somebody is not handed over. Raises nothing: *trouble* says what fails.
+was somebody is not handed over. Raises nothing: *trouble* says what fails, and *bug* is a bug in reconciler that does.
 """
 
 from __future__ import annotations
 
 import json
 import threading
-import traceback
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from reconciler.daemon.news import News
 from reconciler.host.log import Event
 from reconciler.model.errors import ReconcilerError, Stopping
 from reconciler.model.phase import FIRST_PAUSE, LONGEST_PAUSE
-from reconciler.passes.internal_error import as_internal
+from reconciler.passes.internal_error import InternalError, internal_errors
 from reconciler.state.phases import DAMAGED
 
 if TYPE_CHECKING:
@@ -39,7 +39,8 @@ class Outbox:
         self._bell, self._stopped = threading.Event(), False
         self._position = 0
         self._thread = threading.Thread(target=self._run, name=setting, daemon=True)
-        self.trouble = ""
+        self._news = News()
+        self.trouble = self.bug = ""
 
     def start(self) -> None:
         """Start to hand over what the journal gets from now on, and what is left from before."""
@@ -65,19 +66,18 @@ class Outbox:
         while not self._stopped:
             self._bell.wait(min(FIRST_PAUSE * 2.0 ** min(failures, 10), LONGEST_PAUSE) if failures else None)
             self._bell.clear()
+            why = bug = traceback = ""
             try:
-                self._hand_over_all()
+                with internal_errors():
+                    self._hand_over_all()
             except Stopping:
                 return
+            except InternalError as error:
+                bug, traceback = str(error), error.traceback
             except (ReconcilerError, OSError) as error:
-                failures += 1
-                self._fails(str(error))
-            except Exception as error:  # noqa: BLE001 - as in the loop: a bug must not stop the thread
-                failures += 1
-                if failures == 1:
-                    self._log.bug(str(as_internal(error)), traceback.format_exc())
-            else:
-                failures, self.trouble = 0, ""
+                why = str(error)
+            failures = failures + 1 if why or bug else 0
+            self._tell(why, bug, traceback)
 
     def _hand_over_all(self) -> None:
         """Hand over each new conclusion; raise what *deliver* raises at the first one that fails."""
@@ -88,10 +88,15 @@ class Outbox:
             self._position = end
             self._record()
 
-    def _fails(self, why: str) -> None:
-        if not self.trouble:
+    def _tell(self, why: str, bug: str, traceback: str) -> None:
+        """Keep for status what fails, and log it when it begins."""
+        if why and not self.trouble:
             self._log.warning(Event.NOT_NOTIFIED, why=why)
-        self.trouble = f"{self._setting}: {why}; the results of passes wait for it"
+        for one in self._news.begun("bug", [bug]):
+            self._log.bug(one, traceback)
+        self.trouble, self.bug = (
+            f"{self._setting}: {one}; the results of passes wait for it" if one else "" for one in (why, bug)
+        )
 
     # ---- the position in the journal ---------------------------------------------------------------------------------
 

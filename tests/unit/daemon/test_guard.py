@@ -97,12 +97,15 @@ def test_a_bug_in_a_look_does_not_end_the_guard(adopted: Adopted) -> None:
         looks.append(1)
         if len(looks) == 1:
             raise ValueError("a bug")
+        told.append(watching.bug)
         again.set()
 
+    told: list[str] = []
     watching = Guard(adopted.edges, look, get())
     watching.start()
     assert again.wait(20)
     watching.stop()
+    assert "a bug in reconciler: ValueError in " in told[0]
 
 
 def test_a_dead_master_is_started_once_beside_the_loop_and_never_beside_an_activation_or_dpkg(

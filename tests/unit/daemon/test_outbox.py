@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
 
     from reconciler.apply.edges import Edges
     from reconciler.state.records import ConclusionLine
+
+
+class GoneError(BaseException):
+    """As a panic of a library in Rust is, no Exception."""
 
 
 def conclude(edges: Edges, *revisions: str) -> None:
@@ -66,6 +71,38 @@ def test_conclusions_are_handed_over_in_order_and_once_also_by_the_next_daemon(
     second.stop()
     assert got == ["b", "c", "d", "e"]
     assert second.trouble == ""
+
+
+def test_a_bug_is_told_and_the_outbox_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(module, "FIRST_PAUSE", 0.01)
+    edges, tries = Adopted.made_in(tmp_path).edges, list[str]()
+    errors = [OSError("no route"), ValueError("a secret"), ValueError("a secret"), SyntaxWarning("x"), GoneError()]
+
+    def deliver(line: ConclusionLine) -> None:
+        tries.append(line["revision"])
+        if len(tries) <= len(errors):
+            raise errors[len(tries) - 1]
+        soon(go.is_set)
+
+    go = threading.Event()
+    outbox = Outbox("statuses.forge", "x.json", deliver, edges, get(host="mx"))
+    outbox.start()
+    conclude(edges, "a", "b")
+    outbox.ring()
+    soon(lambda: len(tries) == len(errors) + 1)
+    assert "statuses.forge: " in outbox.bug
+    assert "a bug in reconciler: GoneError in " in outbox.bug
+    assert "secret" not in outbox.bug
+    assert outbox.trouble == ""
+    go.set()
+    soon(lambda: len(tries) == len(errors) + 2 and not outbox.bug)
+    outbox.stop()
+    assert tries == ["a"] * (len(errors) + 1) + ["b"]
+    logged = capsys.readouterr().out
+    for name in ("ValueError", "SyntaxWarning", "GoneError"):
+        assert logged.count(f"a bug in reconciler: {name} in ") == 1
 
 
 def test_one_that_fails_is_tried_again_by_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
