@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.e2e.adopted_host import unfolded
-from tests.e2e.hosts import Host
+from tests.e2e.hosts import CHECKOUT, Host
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -154,6 +155,22 @@ def test_a_hand_edit_of_one_is_reverted_in_it_even_if_it_points_at_the_other(two
         assert {name: master(two, name) for name in PORTS} == masters
     assert [one["queue_id"] for one in two.queue()] == [one["queue_id"] for one in waiting]
     assert (generations(two, ""), told(two, "")["drift"]) == (count, [])
+
+
+def test_a_panel_removes_a_site_of_the_instance_that_it_names(two: Host) -> None:
+    script = r"""
+        cd "/root/clone$1" && mkdir -p sites/site12 && echo "domains: [twelve.test]" >sites/site12/site.yaml &&
+        git add . && git commit --quiet --message "Add site12" && git push 2>&1"""
+    assert "live" in two.run("bash", "-c", script, "push", "in").stdout
+    before = two.run("git", "-C", "/srv/mail-state.git", "rev-parse", "main").stdout
+    for _ in range(2):
+        two.run(sys.executable, "-SEB", CHECKOUT / "hooks/site-removed", "--instance", "in", "site12")
+        two.wait_for(lambda: "removals" not in two.run("find", "/var/lib/reconciler-in/removals", "-type", "f").stdout)
+    sites = ("git", "-C", "/srv/mail-state.git", "ls-tree", "-r", "--name-only", "in", "sites/")
+    assert two.run(*sites).stdout == ""
+    assert two.run("git", "-C", "/srv/mail-state.git", "rev-parse", "main").stdout == before
+    assert two.run("ls", "-d", "/var/lib/reconciler/removals", check=False).stdout == ""
+    two.run("git", "-C", "/root/clonein", "pull", "--quiet")
 
 
 def test_a_master_that_dies_is_started_by_its_own_daemon(two: Host) -> None:
