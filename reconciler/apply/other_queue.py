@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reconciler.host import queue
+from reconciler.host.other_instances import of_settings
 from reconciler.host.programs import postfix
 from reconciler.model import UNWRITTEN, Finding, Severity, Where
 from reconciler.postfix.scopes import words
@@ -70,9 +71,9 @@ def _is_of_another(before: Instance, after: Instance, host: Host) -> bool:
         return False
     own = {before.directory.resolve(), after.directory.resolve()}
     default = postfix.live(host, postfix.STOCK_DIRECTORY)
-    listed = [default, *(postfix.live(host, Path(one)) for one in words(default.values.get(_LIST, "")))]
-    others = [one for one in listed if one.directory.resolve() not in own]
-    return any(_is_same(before, other) for other in others)
+    known = [default.directory, *map(Path, words(default.values.get(_LIST, ""))), *of_settings()]
+    others = [one for one in known if one.resolve() not in own and (one / postfix.MAIN).exists()]
+    return any(_is_same(before, postfix.live(host, other)) for other in others)
 
 
 def _messages(count: int) -> str:

@@ -30,7 +30,7 @@ def others(directory: Path, defaults: Mapping[str, str]) -> tuple[OtherInstance,
     """Return the instances other than that of *directory*; *defaults* are those of this Postfix's parameters."""
     first = Path(defaults["config_directory"])
     listed = [first, *_listed(first, defaults)]
-    unlisted = [one for one in _of_settings() if not any(is_same(one, other) for other in listed)]
+    unlisted = [one for one in of_settings() if not any(is_same(one, other) for other in listed)]
     return tuple(
         _described(one, values, listed=one in listed)
         for one in dict.fromkeys([*listed, *unlisted])
@@ -58,7 +58,8 @@ def _listed(first: Path, defaults: Mapping[str, str]) -> list[Path]:
     return [*map(Path, words(_values(first, defaults).get(_LIST, "")))]
 
 
-def _of_settings() -> Iterator[Path]:
+def of_settings() -> Iterator[Path]:
+    """Yield the configuration directories of the instances that have settings of reconciler."""
     for name in installed():
         with suppress(BadSettings):
             yield read_settings(file_of(name)).config_directory
