@@ -20,6 +20,7 @@ BACKUP = "/var/backups/reconciler"
 UNINSTALL = CHECKOUT / "deploy" / "uninstall"
 UNIT = "reconciler.service"
 PANEL_HOOK = "/usr/local/sbin/site-removed"
+SHORT = '[daemon]\nreload_interval = "0s"\n'
 MAN_PAGE = "/usr/local/share/man/man8/reconciler.8"
 COMPLETION = "/usr/local/share/bash-completion/completions/reconciler"
 COMPLETE = (
@@ -224,15 +225,35 @@ def test_user_git_can_push_and_owns_every_note(systemd_host: Host, wheels: str, 
     assert host.run("find", "/srv/mail-state.git", "!", "-user", "git").stdout == ""
 
 
+def plan_of_an_instance(host: Host, says: str, settings: str = SHORT) -> None:
+    """Plan the installation of an instance, with these settings instead of its own; nothing changes."""
+    file = "/etc/reconciler/out.toml"
+    own = host.read(file) if settings else ""
+    if settings:
+        host.write(file, settings)
+    state = ("find", "/var/lib", "-maxdepth", "2", "-path", "*reconciler-out*", "-printf", r"%p %T@\n")
+    before = host.run(*LISTING).stdout, host.run(*state).stdout
+    told = host.run(INSTALL, "--plan", "--instance", "out").stdout
+    assert says in told, told
+    units = [f"/etc/systemd/system/{name}" for name in ("reconciler@.service", "reconciler@out.service.d")]
+    listed = [line.removeprefix("would make  ") for line in told.splitlines() if line.startswith("would make  /etc/")]
+    assert listed[:3] == ([] if settings else [file, *units])
+    assert (host.run(*LISTING).stdout, host.run(*state).stdout) == before
+    if settings:
+        host.write(file, own)
+
+
 def test_an_instance_is_installed_beside_the_default_one_and_removed_again(systemd_host: Host, wheels: str) -> None:
     host = systemd_host
     host.start_postfix()
     hand_over(host, wheels)
     clone(host)
     own, out = master(host), ("--instance", "out")
+    plan_of_an_instance(host, "would make  /etc/postfix-out, an instance that takes no mail yet", settings="")
     ready = install(host, wheels, *out, check=False)
     assert (ready.returncode, "no changes" in ready.stdout) == (2, True), ready.stdout + ready.stderr
     assert "/etc/postfix-out" not in host.run("postmulti", "-l").stdout, "without --yes, nothing starts"
+    plan_of_an_instance(host, "no changes")
     install(host, wheels, "--yes", *out)
     assert install(host, wheels, "--yes", *out).stderr.count("\n") == 1  # nothing left to do
     listed = host.run("postmulti", "-l", "-a").stdout.split("\n")[1].split()
