@@ -10,6 +10,7 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 from reconciler.passes.advice import bare
+from reconciler.passes.verdict import lasts
 from reconciler.trees.times import duration, local
 
 if TYPE_CHECKING:
@@ -85,7 +86,10 @@ def _branch(status: Status, now: datetime) -> Iterator[str]:
 def _remote(status: Status, now: datetime) -> Iterator[str]:
     if remote := status["remote"]:
         at = f"fetched {local(remote['at'], now)}" if remote["at"] else "not fetched yet"
-        yield from rows("remote", [f"{remote['url']}, {at}"])
+        told = [f"{remote['url']}, {at}"]
+        if remote["problem"] and not lasts(remote["since"], now):
+            told += [f"{remote['problem']}; it is tried again"]
+        yield from rows("remote", told)
 
 
 def _errors(status: Status) -> list[str]:

@@ -1,8 +1,8 @@
 """Fetch from the remote that this host follows, and keep on record what came of it, for status and for the next pass.
 
 Promises: one exchange with the remote at a time on this host. Nothing is held that a pass needs, so a remote that does
-not answer delays none. A failure is on record until a fetch works. Raises what Remote.fetch() raises, and Unavailable
-while another exchange lasts, or for a host that follows no remote.
+not answer delays none. A failure is on record until a fetch works, with when it began if it may end by itself.
+Raises what Remote.fetch() raises, and Unavailable while another exchange lasts, or for a host that follows no remote.
 """
 
 from __future__ import annotations
@@ -55,12 +55,17 @@ def fetch(edges: Edges, *, accept_rewrite: bool = False, patience: float = 2 * T
         except Stopping:
             raise
         except (ReconcilerError, OSError) as error:
-            fetches.write(replace(fetches.read(), problem=str(error), advice=getattr(error, "advice", AGAIN)))
+            known, advice = fetches.read(), getattr(error, "advice", AGAIN)
+            since = (known.since if known.problem else _now()) if getattr(error, "passes", True) else ""
+            fetches.write(replace(known, problem=str(error), advice=advice, since=since))
             raise
         problem = rewritten(fetched, edges) if fetched.rewritten else ""
-        at = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
-        fetches.write(replace(fetches.read(), at=at, problem=problem, advice=ACCEPT * bool(problem)))
+        fetches.write(replace(fetches.read(), at=_now(), problem=problem, advice=ACCEPT * bool(problem), since=""))
     return fetched
+
+
+def _now() -> str:
+    return f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
 def rewritten(fetched: Fetched, edges: Edges) -> str:
@@ -82,4 +87,5 @@ def remote_state(edges: Edges) -> RemoteState | None:
     if edges.settings.url is None:
         return None
     record = Fetches(edges.generations.private, edges.host).read()
-    return RemoteState(url=str(edges.settings.url), at=record.at or None, problem=record.problem, next=record.advice)
+    at, since = record.at or None, record.since or None
+    return RemoteState(url=str(edges.settings.url), at=at, problem=record.problem, since=since, next=record.advice)

@@ -75,12 +75,14 @@ class Branch(TypedDict):
 class RemoteState(TypedDict):
     """The remote that the branch is fetched from, and when that last worked, in UTC; None if it never did.
 
-    *problem* says why it is not followed now, empty if it is, and *next* what to do about it.
+    *problem* says why it is not followed now, empty if it is, and *next* what to do about it. *since* is when that
+    began, in UTC, if it may end by itself, and None if a person must act.
     """
 
     url: str
     at: str | None
     problem: str
+    since: str | None
     next: str
 
 

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 LONG = timedelta(days=1)
 """The time after which a suspension without an end has probably been forgotten."""
+PASSING = timedelta(minutes=10)
+"""The time after which a remote that can't be fetched is a reason to act, unless a person must act in any case."""
 LATE = "did not answer in time"
 """The end of the reason why nothing is known of Postfix on a host that is too busy to tell."""
 NOTHING = "nothing to do"
@@ -80,7 +82,7 @@ def needs(status: Status, now: datetime) -> Iterator[Need]:
     """Yield the reasons to act, the most urgent ones of a kind first."""
     yield from _postfix(status)
     yield from _daemon(status)
-    if (remote := status["remote"]) and remote["problem"]:
+    if (remote := status["remote"]) and remote["problem"] and lasts(remote["since"], now):
         yield Need(remote["problem"], remote["next"])
     if status["branch"]["problem"]:
         problem, path = status["branch"]["problem"], status["branch"]["repository"]
@@ -93,6 +95,11 @@ def needs(status: Status, now: datetime) -> Iterator[Need]:
     yield from (Need(one["text"], one["next"]) for one in status["due"])
     for site, oid in status["left_out"].items():
         yield Need(f"{site} is left out" + (f" and stays as in {oid[:7]}" if oid else ""), LATEST)
+
+
+def lasts(since: str | None, now: datetime) -> bool:
+    """Return whether a problem of the remote has lasted long enough, or does not end by itself."""
+    return since is None or now - datetime.fromisoformat(since) > PASSING
 
 
 def _postfix(status: Status) -> Iterator[Need]:

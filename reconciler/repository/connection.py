@@ -88,11 +88,14 @@ _CAUSES = (
 
 
 class RemoteFailed(Unavailable):
-    """Nothing can be exchanged with the remote now; *advice* is what to do about it."""
+    """Nothing can be exchanged with the remote now; *advice* is what to do about it.
 
-    def __init__(self, text: str, advice: str) -> None:
+    *passes* if it may end by itself, as what has no known cause does.
+    """
+
+    def __init__(self, text: str, advice: str, *, passes: bool = False) -> None:
         super().__init__(text)
-        self.advice = advice
+        self.advice, self.passes = advice, passes
 
 
 def explained(said: str, words: Mapping[str, object]) -> tuple[str, str]:
@@ -150,8 +153,9 @@ class Connection:
 
     def failed(self, what: str, said: str) -> RemoteFailed:
         """Return the error for what git printed."""
-        why, advice = explained(said, self._words())
-        return RemoteFailed(f"{what}: {why}", advice)
+        words = self._words()
+        why, advice = explained(said, words)
+        return RemoteFailed(f"{what}: {why}", advice, passes=advice == _TRY_AGAIN.format(**words))
 
     def serve(self, program: str) -> tuple[str, ...]:
         """Return the option for the remote's end, where that is a folder: it may belong to another user."""

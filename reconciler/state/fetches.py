@@ -25,13 +25,15 @@ class FetchRecord:
     """What the last fetches found.
 
     *at* is the time of the last one that worked, in UTC. *problem* says why the remote is not followed now, empty if it
-    is, and *advice* what to do about it. *accepted* is the commit with a rewritten history that an operator accepted.
+    is, and *advice* what to do about it. *since* is when that began, in UTC, if it may end by itself, and empty if a
+    person must act. *accepted* is the commit with a rewritten history that an operator accepted.
     *notes* and *edits* are what the remote has got of this host's git notes and of its hand edits.
     """
 
     at: str = ""
     problem: str = ""
     advice: str = ""
+    since: str = ""
     accepted: str = ""
     notes: str = ""
     edits: str = ""

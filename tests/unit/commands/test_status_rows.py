@@ -142,8 +142,17 @@ def test_a_commit_that_waits_for_a_word_says_what_happens_and_how_to_go_back() -
 
 
 def test_a_remote_has_a_row_with_when_it_was_fetched() -> None:
-    remote = {"url": "ssh://git@forge.example.com/x.git", "at": AT.isoformat(), "problem": "", "next": ""}
+    remote = {
+        "url": "ssh://git@forge.example.com/x.git",
+        "at": AT.isoformat(),
+        "problem": "",
+        "next": "",
+        "since": None,
+    }
     assert "\n  remote     ssh://git@forge.example.com/x.git, fetched 20:49\n" in shown(remote=remote)
+    passing = shown(remote=remote | {"problem": "it does not answer", "next": "look", "since": AT.isoformat()})
+    assert passing.startswith("mx1.example.com   OK: ")
+    assert "fetched 20:49\n             it does not answer; it is tried again\n" in passing
     screen = shown(remote=remote | {"at": None, "problem": "the remote can't be fetched: it is gone", "next": "look"})
     assert screen.startswith("mx1.example.com   ATTENTION: the remote can't be fetched: it is gone\n")
     assert "\n  remote     ssh://git@forge.example.com/x.git, not fetched yet\n" in screen

@@ -14,6 +14,7 @@ from reconciler.model.remote_url import read_url
 from reconciler.passes.fetch import ACCEPT, accepts, fetch, remote_state
 from reconciler.repository.mirror import MirrorRepository
 from reconciler.repository.remote import Remote
+from reconciler.state.fetches import Fetches
 from tests.unit.adopted_folder import Adopted
 from tests.unit.other_users import NOBODY
 from tests.unit.repositories import commit, git
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
     from reconciler.apply.edges import Edges
 
+EARLIER = "2026-11-22T20:49:00Z"
 USER = pwd.getpwuid(NOBODY if os.geteuid() == 0 else os.geteuid()).pw_name
 
 
@@ -63,12 +65,30 @@ def test_a_problem_stays_on_record_until_a_fetch_works(following: tuple[Path, Ed
     assert gone
     assert (gone["at"], gone["next"]) == (well["at"], f"reconciler fetch, when {forge} answers again")
     assert "can't be fetched" in gone["problem"]
+    assert gone["since"], "it may be back"
+    fetches = Fetches(edges.generations.private, edges.host)
+    fetches.write(replace(fetches.read(), since=EARLIER))
+    with pytest.raises(Unavailable):
+        fetch(edges)
+    still = remote_state(edges)
+    assert still
+    assert still["since"] == EARLIER, "when it began"
 
     forge.with_name("elsewhere").rename(forge)
     fetch(edges)
     again = remote_state(edges)
     assert again
-    assert again["problem"] == ""
+    assert (again["problem"], again["since"]) == ("", None)
+
+    git(forge, "update-ref", "-d", "refs/heads/main")
+    with pytest.raises(Unavailable, match="no branch main"):
+        fetch(edges)
+    forge.rename(forge.with_name("elsewhere"))
+    with pytest.raises(Unavailable, match="can't be fetched: fatal: "):
+        fetch(edges)
+    empty = remote_state(edges)
+    assert empty
+    assert empty["since"] is None, "a person had to act already"
 
 
 def test_a_rewritten_history_is_on_record_until_it_is_accepted_and_leads_on(following: tuple[Path, Edges]) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from reconciler.passes.verdict import LATE, LONG, verdict
+from reconciler.passes.verdict import LATE, LONG, PASSING, verdict
 from tests.unit.well_status import TIP, WELL
 
 if TYPE_CHECKING:
@@ -208,10 +208,15 @@ def test_a_tip_that_changes_nothing_here_is_not_behind() -> None:
 
 
 def test_a_remote_that_is_not_followed_is_named_with_what_to_do() -> None:
-    remote = {"url": "ssh://forge/x.git", "at": None, "problem": "the remote is gone", "next": "look for it"}
+    remote = {
+        "url": "ssh://forge/x.git", "at": None, "problem": "the remote is gone", "next": "look for it", "since": None,
+    }  # fmt: skip
     empty = AHEAD | {"tip": "", "problem": "nothing was fetched yet: run `reconciler fetch`"}
     told = judged(remote=remote, branch=empty)
     assert (told["level"], told["text"], told["next"]) == ("attention", "the remote is gone", "look for it")
     assert told["also"] == ["nothing was fetched yet: run `reconciler fetch`"]
     assert judged(remote=remote | {"problem": "", "next": ""})["level"] == "well"
+    just, long_ago = (f"{NOW - PASSING + timedelta(seconds=more):%Y-%m-%dT%H:%M:%SZ}" for more in (1, -1))
+    assert judged(remote=remote | {"since": just})["level"] == "well"
+    assert judged(remote=remote | {"since": long_ago})["text"] == "the remote is gone"
     assert judged(branch=empty)["next"] == "reconciler fetch"
