@@ -2,7 +2,7 @@
 #
 # Promises: an instance that is there stays as it is. One that is made takes no mail until a commit says otherwise,
 # neither from the network nor from local programs, as after `postmulti -e create`; the default instance is not changed.
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034
 
 # Make the folders and the files of an instance: its name, and its folders for configuration, queue and data.
 make_instance() {
@@ -38,18 +38,34 @@ is_listed() {
     return 1
 }
 
-# Have the default instance start this one with the host, by a commit if reconciler manages that.
+# Have the default instance start this one with the host, by a commit if reconciler manages that. Say so in $unlisted if
+# the commit must be made elsewhere, because the default instance follows a remote that this host does not push to.
 list_instance() {
     local config=$1 own=$settings now
     now=$(postconf -hx multi_instance_directories)
     ! is_listed "$config" "$now" || return 0
-    say "having the default instance start $config with the host"
     settings=/etc/reconciler.toml
-    # shellcheck disable=SC2016  # Postfix expands it
-    set_default multi_instance_wrapper '${command_directory}/postmulti -p --'
-    set_default multi_instance_enable yes
-    set_default multi_instance_directories "${now:+$now }$config"
+    if adopted && [[ $(setting url) && $(setting push) == off ]]; then
+        say_commit "${now:+$now }$config"
+        unlisted=yes
+    else
+        say "having the default instance start $config with the host"
+        # shellcheck disable=SC2016  # Postfix expands it
+        set_default multi_instance_wrapper '${command_directory}/postmulti -p --'
+        set_default multi_instance_enable yes
+        set_default multi_instance_directories "${now:+$now }$config"
+    fi
     settings=$own
+}
+
+say_commit() {
+    say "commit this to mail.yaml in $(setting branch) of $(setting url), which this host does not push to:"
+    cat >&2 <<-'YAML'
+	parameters:
+	  multi_instance_wrapper: ${command_directory}/postmulti -p --
+	  multi_instance_enable: yes
+	YAML
+    printf '  multi_instance_directories: %s\n' "$1" >&2
 }
 
 set_default() {

@@ -62,6 +62,8 @@ chown git: ~git/.ssh/authorized_keys
 PUSH = """
 cd /root/clone && git pull --quiet origin main && eval "$1" &&
 git commit --quiet --all --message "$2" && git push --quiet origin main && chown -R git: /srv/forge.git"""
+LIST = r"""printf '  %s\n' 'multi_instance_wrapper: ${command_directory}/postmulti -p --' \
+    'multi_instance_enable: yes' 'multi_instance_directories: /etc/postfix-out' >>mail.yaml"""
 
 
 @pytest.fixture(scope="module")
@@ -106,3 +108,18 @@ def test_a_host_is_installed_adopted_and_follows_its_forge(host: Host, wheels: s
     host.run("reconciler", "set", "message_size_limit", "30720000")
     assert "Set message_size_limit" in host.run("git", "-C", FORGE, "log", "-1", "--format=%s", "main").stdout
     assert host.run("reconciler", "status").returncode == 0
+
+
+def test_an_instance_beside_a_host_that_may_not_push_says_what_to_commit(host: Host, wheels: str) -> None:
+    host.write("/etc/reconciler.toml", SETTINGS.replace('push = "on"', 'push = "off"'))
+    host.run("systemctl", "restart", "reconciler")
+    out = ("--yes", "--instance", "out")
+    told = install(host, wheels, *out, check=False)
+    assert told.returncode == 1, told.stdout + told.stderr
+    assert f"commit this to mail.yaml in main of {URL}, which this host does not push to" in told.stderr
+    assert "\n  multi_instance_directories: /etc/postfix-out\n" in told.stderr
+    assert host.run("systemctl", "is-active", "reconciler@out").stdout == "active\n"
+    push(host, LIST, "Start the instance out")
+    host.wait_for(lambda: "/etc/postfix-out" in host.run("postmulti", "-l").stdout, what="the list to be live")
+    install(host, wheels, *out)
+    host.wait_for(lambda: host.run("postfix", "-c", "/etc/postfix-out", "status", check=False).returncode == 0)
