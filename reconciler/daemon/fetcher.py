@@ -8,7 +8,8 @@ a failure the next try follows soon, then ever later, up to LONGEST_PAUSE or the
 has pauses of its own, so a push that fails delays no fetch. A failure is a line of the log when it begins, and status
 has that of a fetch from the record of passes/fetch.py, and the others from *trouble* and *bug*. Raises nothing.
 
-Known limit: there is one exchange with the remote at a time, so a fetch that is due during a push waits for its end.
+Known limit: there is one exchange with the remote at a time, so a fetch that is due during a push waits for its end. A
+request for it is answered after PATIENCE, because it may come from a hook of the forge that the push waits for.
 """
 
 from __future__ import annotations
@@ -38,6 +39,9 @@ if TYPE_CHECKING:
     from reconciler.host.log import Log
 
 HEARTBEAT = 1.0
+PATIENCE = 2.0
+"""Seconds that a request waits for a push of this host, and a fetch for an exchange of another process."""
+PUSHES = "this host pushes to the remote now, and fetches when that has ended"
 _FETCH, _DRAIN, _PUSH = "fetch", "drain", "push"
 _JITTER = 0.2
 """The share of a pause that is left to chance, so that many hosts do not ask their forge at the same moment."""
@@ -75,6 +79,7 @@ class Fetcher:
     def __init__(self, edges: Edges, wake: Callable[[Wake], None], log: Log) -> None:
         self._edges, self._wake, self._log = replace(edges, say=lambda _: None), wake, log
         self._news, self._stopped, self._asked, self._works, self._waits = News(), False, True, True, False
+        self._pushes = False
         self._change = threading.Condition()
         self._begun = self._ended = 0
         self._result: Message = {}
@@ -119,6 +124,7 @@ class Fetcher:
         """
         if self._edges.settings.url is None:
             raise Unavailable(NOT_REMOTE)
+        patient = time.monotonic() + PATIENCE
         deadline = time.monotonic() + 2 * TIMEOUT
         with self._change:
             self._asked, wanted = True, self._begun + 1
@@ -129,6 +135,9 @@ class Fetcher:
                 ended, result = self._change.wait_for(lambda: self._ended >= wanted, HEARTBEAT), self._result
             if ended:
                 yield {"done": result}
+                return
+            if self._pushes and time.monotonic() > patient:
+                yield {"done": {"revision": "", "problem": PUSHES, "next": AGAIN}}
                 return
         raise Unavailable("the fetch has not ended yet")
 
@@ -158,10 +167,12 @@ class Fetcher:
         if fetches:
             self._fetching.ended(failed=self._fails(_FETCH, self._exchange))
         is_back = asked or (was_away and not self._fetching.failures)
+        self._pushes = True
         if works or is_back or self._draining.is_due():
             self._draining.ended(failed=self._fails(_DRAIN, self._drain) or self._waits)
         if is_back or self._pushing.is_due() or ((works or fetches) and not self._pushing.failures):
             self._pushing.ended(failed=self._fails(_PUSH, self._push))
+        self._pushes = False
 
     def _fails(self, name: str, task: Callable[[], str]) -> bool:
         """Do a task, and return whether it has a problem or a bug; one is logged when it begins."""
@@ -207,7 +218,7 @@ class Fetcher:
     def _fetch(self) -> Message:
         """Fetch once, and return the result."""
         try:
-            fetched = fetch(self._edges)
+            fetched = fetch(self._edges, patience=PATIENCE)
         except Stopping:
             raise
         except (ReconcilerError, OSError) as error:

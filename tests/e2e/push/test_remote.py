@@ -182,6 +182,18 @@ def test_the_results_and_commits_of_this_host_are_on_the_forge(follower: Followi
     follower.wait_for("Unchanged", follower.tip())
 
 
+def test_a_hook_of_the_forge_that_asks_for_a_fetch_holds_no_push_of_the_host_up(follower: FollowingHost) -> None:
+    hook = f"{REPOSITORY}/hooks/post-receive"
+    follower.host.write(hook, "#!/bin/sh\nexec reconciler fetch\n", 0o755)
+    push = follower.push({"tables/transport": "five.test  relaylim:\n"}, "Five")
+    follower.patiently(lambda: "live and verified" in follower.notes(push.oid), "the note")
+    ran = follower.reconciler("set", "maximal_queue_lifetime", "4d")
+    assert ran.status == 0, ran.text
+    last = follower.push({"tables/transport": "six.test  relaylim:\n"}, "Six")
+    follower.wait_for("Applied", last.oid)
+    follower.sh(f"rm {hook}")
+
+
 def test_a_commit_that_the_forge_does_not_take_is_on_a_branch_there(follower: FollowingHost) -> None:
     hook = '#!/bin/sh\n[ "$1" != refs/heads/main ] || { echo "main is protected"; exit 1; }\n'
     follower.host.write(f"{REPOSITORY}/hooks/update", hook, 0o755)

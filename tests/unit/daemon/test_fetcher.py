@@ -36,10 +36,12 @@ class Remotes:
     def __init__(self, *results: Fetched | Exception, pushes: Exception | None = None, busy: bool = False) -> None:
         self.results, self.fetches, self.pushes, self.busy = deque(results), 0, pushes, busy
         self.done = list[str]()
+        self.pushing: Callable[[Remotes], None] = lambda _: None
         self.go, self.begun = threading.Semaphore(0), threading.Event()
 
-    def fetch(self, _: object) -> Fetched:
+    def fetch(self, *_: object, patience: float) -> Fetched:
         """Find the next one."""
+        assert patience == module.PATIENCE
         self.fetches += 1
         self.begun.set()
         assert self.go.acquire(timeout=10)
@@ -56,6 +58,7 @@ class Remotes:
     def push(self, _: object) -> str:
         """Push what is new."""
         self.done.append("pushed")
+        self.pushing(self)
         if isinstance(self.pushes, Exception):
             raise self.pushes
         return ""
@@ -195,6 +198,24 @@ def test_what_waits_is_tried_again_when_the_remote_is_back(made: Make, monkeypat
         remotes.go.release()
         soon(lambda fetches=fetches: remotes.fetches == fetches)  # type: ignore[misc]
     assert remotes.done == ["drained", "pushed"] * 2
+
+
+def test_a_hook_that_a_push_waits_for_is_answered_and_the_fetch_follows(
+    made: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "PATIENCE", 0.0)
+    monkeypatch.setattr(module, "HEARTBEAT", 0.01)
+    remotes, results = Remotes(Fetched(ONE, ONE), Fetched(ONE, TWO)), list[Any]()
+
+    def hook(pushed: Remotes) -> None:
+        if pushed.fetches == 1:
+            asked(fetcher, results).join(10)
+
+    remotes.pushing = hook
+    fetcher, woken = made(remotes)
+    remotes.go.release(2)
+    soon(lambda: woken == [Wake.PUSH])
+    assert results == [{"revision": "", "problem": module.PUSHES, "next": "reconciler fetch"}]
 
 
 def test_requests_of_the_panel_that_wait_are_tried_again(made: Make, monkeypatch: pytest.MonkeyPatch) -> None:
