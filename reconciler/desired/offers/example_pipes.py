@@ -1,13 +1,14 @@
 """Leave out the services that Debian's master.cf has as examples, if nothing routes mail to them. Pure; raises nothing.
 
 The comments above an example go with it if they are the package's own. An example stays if a comment of somebody's is
-above it, or if main.cf has a limit for it.
+above it or between its lines, or if main.cf has a limit for it.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from reconciler.desired.offers.master_text import is_comment
 from reconciler.desired.offers.offer import Offer
 from reconciler.model.ascii_text import SPACE
 from reconciler.postfix.reached import idle
@@ -71,8 +72,10 @@ def _without(text: str, line: int, shipped: frozenset[str]) -> str:
     if entry is None:
         return text
     start = line - 1
-    while start and lines[start - 1].lstrip(SPACE).startswith("#") and lines[start - 1].strip(SPACE) in shipped:
+    while start and is_comment(lines[start - 1]) and lines[start - 1].strip(SPACE) in shipped:
         start -= 1
-    if start and lines[start - 1].lstrip(SPACE).startswith("#"):
+    inside = lines[line : entry.parts[-1][0]]
+    explained = [one for one in inside if is_comment(one) and one.strip(SPACE) not in shipped]
+    if explained or (start and is_comment(lines[start - 1])):
         return text
     return "\n".join([*lines[:start], *lines[entry.parts[-1][0] :]])

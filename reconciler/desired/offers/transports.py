@@ -11,12 +11,12 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING, NamedTuple
 
 from reconciler.desired.offers.mail_text import before_parameters, without
+from reconciler.desired.offers.master_text import WRITTEN_ANEW, is_outside_chroot, without_services
 from reconciler.desired.offers.offer import MAIL, Offer, plural
 from reconciler.desired.yaml_editor import scalar
 from reconciler.features import parameters, transports
-from reconciler.model.ascii_text import SPACE, is_digits
-from reconciler.postfix.levels import level_of
-from reconciler.postfix.syntax import logical_lines, one_line
+from reconciler.model.ascii_text import is_digits
+from reconciler.postfix.syntax import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -51,28 +51,24 @@ def find(ground: Ground) -> Offer | None:
     found = [one for service in ground.desired.services if (one := _found(service, ground))]
     if not found:
         return None
-    mail, texts, lines = ground.mail, dict[str, str](), [f"{transports.SECTION}:"]
-    kept: dict[str, list[str]] = {}
-    for one in sorted(found, key=lambda one: one.service.where, reverse=True):  # from below, so that line numbers hold
-        path = one.service.where.file
-        texts[path], kept[one.service.key] = _without(texts.get(path, ground.text(path)), one.service, ground.shipped)
+    mail, lines = ground.mail, [f"{transports.SECTION}:"]
+    taken = without_services(ground, [one.service for one in found])
     for one in found:
         shorter = without(mail, one.limits)
         if {*shorter.names} != {*one.limits}:
             return None
         mail = shorter.text
         values = ", ".join(f"{key}: {scalar(value)}" for key, value in one.values.items())
-        lines += [f"  {comment}" for comment in (*kept[one.service.key], *shorter.comments)]
+        lines += [f"  {comment}" for comment in (*taken.comments[one.service.key], *shorter.comments)]
         lines.append(f"  {one.service.name}: {{{values}}}")
-    files: dict[str, bytes | None] = {path: text.encode("utf-8", "surrogateescape") for path, text in texts.items()}
     names = ", ".join(one.service.name for one in found)
     unenforced = [one for one in found if _ENFORCED in ground.facts.parameters and _is_unenforced(one)]
     return Offer(
         summary=f"write {plural(len(found), 'delivery service')} and the limits in main.cf as transports ({names})",
-        files={MAIL: before_parameters(mail, lines).encode(), **files},
+        files={MAIL: before_parameters(mail, lines).encode(), **taken.files},
         moved=frozenset(one.service.key for one in found), changed=frozenset({_ENFORCED} if unenforced else ()),
         confirm=(
-            "master.cf is written anew, without its comments, which stay in the commit",
+            WRITTEN_ANEW,
             *(f"mail of {one.service.name} waits if this host loses {one.values['address']}, and no longer leaves from"
               " another address" for one in unenforced),
         ),
@@ -86,7 +82,7 @@ def _found(service: Service, ground: Ground) -> _Found | None:
     fields = (service.type, service.command, service.private, service.unprivileged, service.wakeup, service.maxproc)
     if (
         fields != ("unix", "smtp", "-", "-", "-", "-") or service.arguments or options.keys() - _KNOWN
-        or not _is_outside_chroot(service, ground) or options.get("syslog_name") not in own_name
+        or not is_outside_chroot(service, ground) or options.get("syslog_name") not in own_name
         or service.name in transports.RESERVED or service.name in transports.BUILT_IN or not _NAME.match(service.name)
     ):  # fmt: skip
         return None
@@ -108,11 +104,6 @@ def _is_unenforced(found: _Found) -> bool:
     return "address" in found.values and options.get(_ENFORCED) != "yes"
 
 
-def _is_outside_chroot(service: Service, ground: Ground) -> bool:
-    is_old = re.match(r"0*(?:\.|\Z)", level_of(ground.origin, ground.facts), re.ASCII)
-    return service.chroot == "n" or (service.chroot == "-" and not is_old)
-
-
 def _places(options: dict[str, str], ground: Ground) -> Iterator[tuple[str, str]]:
     """Yield the values of a transport that options of the service become."""
     address = [options[name] for name in _ADDRESSES if name in options]
@@ -129,14 +120,3 @@ def _is_address(text: str, version: int) -> bool:
     except ValueError:
         return False
     return address.version == version and str(address) == text and not (address.is_unspecified or address.is_multicast)
-
-
-def _without(text: str, service: Service, shipped: frozenset[str]) -> tuple[str, list[str]]:
-    """Return a file of master.d without a service, and the comments right above it, which are not the package's."""
-    lines = text.split("\n")
-    start = service.where.line - 1
-    end = next(one.parts[-1][0] for one in logical_lines(text) if one.line == service.where.line)
-    first = start
-    while first and lines[first - 1].lstrip(SPACE).startswith("#") and lines[first - 1].strip(SPACE) not in shipped:
-        first -= 1
-    return "\n".join([*lines[:first], *lines[end:]]), [line.strip(SPACE) for line in lines[first:start]]

@@ -60,11 +60,14 @@ def test_one_in_a_table_of_the_commit_stays() -> None:
 def test_one_that_somebody_explains_or_has_changed_stays() -> None:
     master = MASTER.replace("ifmail    unix", "# the old FidoNet gate\nifmail    unix")
     master = master.replace("user=vmail", "user=mail")
+    master = master.replace("user=bsmtp", "# for the branch office\n  user=bsmtp").replace(
+        "  flags=Fq. #", "  flags=Fq.\n  #"
+    )
 
     offer = find(ground(f"{HEAD}  mydestination: localhost\n", master))
 
     assert offer is not None
-    assert offer.gone == PIPES - {"ifmail/unix", "maildrop/unix"}
+    assert offer.gone == PIPES - {"ifmail/unix", "maildrop/unix", "bsmtp/unix"}
     assert "# the old FidoNet gate\nifmail " in text(offer, HOST_CF)
 
 
