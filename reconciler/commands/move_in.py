@@ -15,14 +15,14 @@ import click
 from reconciler.commands.check import files_in
 from reconciler.commands.console import Context, say, say_all
 from reconciler.commands.contract import change_line
-from reconciler.commands.offers import Names, Then, offer_as_json, offer_lines
+from reconciler.commands.offers import Names, Then, offer_as_json, offer_lines, stays_lines
 from reconciler.commands.options import as_json, pass_context
 from reconciler.host.effects import Host
 from reconciler.host.instances import installed
 from reconciler.host.settings import defaults, settings_file, shipped
 from reconciler.model import File
 from reconciler.passes.move_in import MoveIn, move_in
-from reconciler.passes.move_in_offers import offers
+from reconciler.passes.move_in_offers import Proven, Stays, offers
 from reconciler.repository import secrets
 from reconciler.repository.create import create
 from reconciler.state.records import finding_line
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from reconciler.apply.edges import Edges
     from reconciler.host.settings import Settings
     from reconciler.model import Tree
-    from reconciler.passes.move_in_offers import Proven
 
 _SETTINGS = """\
 # Settings of reconciler on this host; a key that is not here has its default.
@@ -98,22 +97,25 @@ def import_command(
         written = _write(context, report, directory, edges, folder)
     if names is not None and report.is_equal:
         _then(context, edges, directory, names, json_output=json_output)
-    offered = _offered(report, edges, folder, directory)
+    offered, stays = _offered(report, edges, folder, directory)
     if json_output:
-        click.echo(json.dumps(_as_json(report, written, directory, offered)))
+        click.echo(json.dumps(_as_json(report, written, directory, offered, stays)))
     else:
         say_all(_lines(report, directory))
         say_all(offer_lines(offered))
+        say_all(stays_lines(stays))
         say_all(_end(report, written, folder or edges.settings.repository, given is not None))
     sys.exit(0 if report.is_equal else 1)
 
 
-def _offered(report: MoveIn, edges: Edges, folder: Path | None, directory: Path) -> list[Proven]:
-    """Return what is offered for the commit, as far as it is proven; nothing for one that is not equal."""
+def _offered(report: MoveIn, edges: Edges, folder: Path | None, directory: Path) -> tuple[list[Proven], list[Stays]]:
+    """Return what is offered for the commit, as far as it is proven, and what is not; nothing if it is not equal."""
     if not report.is_equal:
-        return []
+        return [], []
     files = report.files if folder else edges.repo.read(edges.repo.required_tip())
-    return [one for one in offers(files, directory, edges) if one.is_equal]
+    found = [*offers(files, directory, edges)]
+    proven = [one for one in found if isinstance(one, Proven)]
+    return [one for one in proven if one.is_equal], [one for one in found if isinstance(one, Stays)]
 
 
 def _then(context: Context, edges: Edges, directory: Path, names: tuple[str, ...], *, json_output: bool) -> NoReturn:
@@ -211,12 +213,14 @@ def _end(report: MoveIn, written: str, place: Path, was_there: bool) -> Iterator
             yield f"next: git clone {place}; reconciler plan; reconciler once --adopt"
 
 
-def _as_json(report: MoveIn, written: str, directory: Path, offered: list[Proven]) -> dict[str, Any]:
+def _as_json(
+    report: MoveIn, written: str, directory: Path, offered: list[Proven], stays: list[Stays]
+) -> dict[str, Any]:
     proof = [asdict(line) for line in report.proof]
     return {
         "equal": report.is_equal, "directory": str(directory), "written": written, "remarks": list(report.remarks),
         "proof": proof, "notes": list(report.notes), "left": [one._asdict() for one in report.left],
         "changes": [change_line(change) for change in report.plan.changes] if report.plan else [],
         "findings": [finding_line(finding) for finding in report.findings],
-        "offers": [offer_as_json(one) for one in offered],
+        "offers": [offer_as_json(one) for one in offered], "not_offered": [asdict(one) for one in stays],
     }  # fmt: skip

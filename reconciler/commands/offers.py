@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from reconciler.apply.edges import Edges
-    from reconciler.passes.move_in_offers import Made, Proven
+    from reconciler.passes.move_in_offers import Made, Proven, Stays
 
 ALL = "all"
 
@@ -52,6 +52,14 @@ def offer_lines(offered: Iterable[Proven]) -> Iterator[str]:
             yield "offers, each a commit of its own, and proven to mean the same (reconciler import --then NAME):"
         yield f"  {one.name:22}{one.offer.summary}; {_saving(one.saves)}"
         yield from (f"    {text}" for text in one.offer.confirm)
+
+
+def stays_lines(stays: Iterable[Stays]) -> Iterator[str]:
+    """Yield what no section can say, with the reason."""
+    for number, one in enumerate(stays):
+        if not number:
+            yield "not offered, because no section says the same:"
+        yield f"  {one.name:22}{one.why}"
 
 
 def _saving(lines: int) -> str:
@@ -107,7 +115,8 @@ def _made_as_json(name: str, made: Made) -> dict[str, Any]:
 
 def _made_lines(name: str, made: Made) -> Iterator[str]:
     if made.why_not:
-        yield f"{name}: not made, because it can't be proven to mean the same: {made.why_not}"
+        reason = "it can't be proven to mean the same: " if made.proven else ""
+        yield f"{name}: not made, because {reason}{made.why_not}"
     elif made.proposed is None or made.proven is None:
         yield f"{name}: nothing is left to do"
     else:

@@ -63,11 +63,12 @@ def contribute(desired: Desired, facts: Facts, below: Contribution) -> Contribut
     section = desired.section(Schema)
     brought = section.services if section else frozenset[str]()
     where = desired.where(SECTION)
-    services = {key: _service(key.partition("/")[0], where) for key in sorted(brought)}
+    services = {key: service_for(key.partition("/")[0], where) for key in sorted(brought)}
     return Contribution(services=services)
 
 
-def _service(name: str, where: Where) -> Service:
+def service_for(name: str, where: Where) -> Service:
+    """Return the service of that name, submission or submissions, as the section adds it."""
     options = {"syslog_name": f"postfix/{name}"} | _OPTIONS | (_WRAPPER if name == "submissions" else {})
     overrides = tuple(Parameter(option, value, where, name) for option, value in options.items())
     return Service(name=name, type="inet", private="n", command="smtpd", overrides=overrides, where=where)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from reconciler.desired.load import load
 from reconciler.desired.offers import OFFERS
-from reconciler.desired.offers.offer import Ground, is_shared, saved
+from reconciler.desired.offers.offer import Ground, NotOffered, is_shared, saved
 from reconciler.features.composition import compose
 from reconciler.host.programs import postmap
 from reconciler.model import File, Secret
@@ -72,8 +72,16 @@ class Proven:
         return self.problem or next(differences, "")
 
 
-def offers(files: Tree, directory: Path, edges: Edges, names: Collection[str] = OFFERS) -> Iterator[Proven]:
-    """Yield the offers of these names for a commit's files, in the order of OFFERS, proven or not.
+@dataclass(frozen=True, slots=True)
+class Stays:
+    """What no offer is made of, by the *name* of the offer, and *why*."""
+
+    name: str
+    why: str
+
+
+def offers(files: Tree, directory: Path, edges: Edges, names: Collection[str] = OFFERS) -> Iterator[Proven | Stays]:
+    """Yield the offers of these names for a commit's files, in the order of OFFERS, proven or not, and what stays.
 
     *directory* is the configuration directory that the commit was made from, and has all files that it does not hold.
     """
@@ -87,7 +95,10 @@ def offers(files: Tree, directory: Path, edges: Edges, names: Collection[str] = 
         stages = Stages(directory, Path(scratch), edges.host, ground.facts)
         before = stages.of("before", ground.origin, edges.templates)
         for name, offer in found.items():
-            yield _proven(name, offer, _Proof(ground, before, stages, edges))
+            if isinstance(offer, NotOffered):
+                yield Stays(name, offer.why)
+            else:
+                yield _proven(name, offer, _Proof(ground, before, stages, edges))
 
 
 # ---- what an offer is found in ---------------------------------------------------------------------------------------
@@ -185,12 +196,14 @@ def commit_offer(name: str, directory: Path, edges: Edges, author: str) -> Made:
     proven = next(offers(files, directory, edges, {name}), None)
     if proven is None:
         return Made()
+    if isinstance(proven, Stays):
+        return Made(why_not=proven.why)
     if not proven.is_equal:
         return Made(proven, why_not=proven.why_not)
 
     def revise(now: Tree, _host: str) -> Mapping[str, bytes | None]:
         again = proven if now == files else next(offers(now, directory, edges, {name}), None)
-        return again.files if again and again.is_equal else {}
+        return again.files if isinstance(again, Proven) and again.is_equal else {}
 
     summary, body = proven.offer.summary, _body(proven)
     subject = f"{summary[:1].upper()}{summary[1:].partition(' (')[0]}"

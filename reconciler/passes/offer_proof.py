@@ -24,6 +24,8 @@ from reconciler.model.ascii_text import split_lines, split_words
 from reconciler.passes.proof import MOST, Line, compared, identity_of, last_of_each
 from reconciler.postfix.levels import level_of
 from reconciler.postfix.references import SUFFIXES
+from reconciler.postfix.restrictions import LISTS
+from reconciler.postfix.scopes import words
 from reconciler.postfix.syntax import read_master, show_service
 from reconciler.postfix.vocabulary import ServiceLimits
 from reconciler.state.generations import Generations
@@ -36,12 +38,13 @@ if TYPE_CHECKING:
 
     from reconciler.desired.offers.offer import Offer
     from reconciler.host.effects import Host
-    from reconciler.model import Contribution, Facts, Parameter, Tree
+    from reconciler.model import Contribution, Facts, Parameter, Service, Tree
 
 _QUESTIONS = (
     ("settings", "-x", "postconf -x, all parameters"), ("services", "-M", "postconf -M, in order"),
     ("options", "-P", "postconf -P"),
 )  # fmt: skip
+_OF_WORDS = {*LISTS, "local_header_rewrite_clients", "proxy_read_maps"}
 _PROCESS = "process_id"  # another one in each process; debugger_command may name it
 _OWN_DIRECTORY = re.compile(r"\$(?:config_directory\b|\{config_directory\})", re.ASCII)
 
@@ -76,8 +79,11 @@ class Stages:
         unnamed = ServiceLimits(before.origin.entries).keys() - ServiceLimits(after.origin.entries).keys()
         for what, option, how in _QUESTIONS:
             apart = offer.gone if option != "-x" else offer.changed | unnamed | {_PROCESS}
+            apart |= offer.restated if option == "-P" else frozenset()
             old, new = (_in_order(self._said(one, option, apart), option, offer) for one in (before, after))
             yield compared(what, [_with_new_names(line, offer.renamed) for line in old], new, how)
+        if offer.restated:
+            yield self._effects(offer, before, after)
         yield self._rows(offer, before, after)
         yield _others(offer, before, after)
 
@@ -91,6 +97,27 @@ class Stages:
         elif option == "-M":
             lines = [_with_chroot(line, self._level(staged)) for line in last_of_each(lines)]
         return [line for line in lines if _subject(line, option) not in apart]
+
+    def _effects(self, offer: Offer, before: Rendered, after: Rendered) -> Line:
+        """Compare what every parameter means in each service that has other options now."""
+        old, new = (
+            [line for key in sorted(offer.restated) for line in self._within(one, key, offer)]
+            for one in (before, after)
+        )
+        return compared("effects", old, new, "postconf -x, with the options of each service")
+
+    def _within(self, staged: Rendered, key: str, offer: Offer) -> Iterator[str]:
+        """Yield what Postfix says of every parameter with the options of a service."""
+        options = [
+            word
+            for service in staged.origin.entries
+            if service.key == key
+            for option in service.overrides
+            for word in ("-o", f"{option.name}={option.value}")
+        ]
+        for line in self._asked(staged.root, "-x", *options):
+            if _subject(line, "-x") not in offer.changed | {_PROCESS}:
+                yield f"{key}: {_with_blanks(line)}"
 
     def _asked(self, root: Path, *options: str) -> list[str]:
         """Return the lines of ``postconf``, in which the stage has the name of the configuration directory."""
@@ -140,19 +167,31 @@ def _in_order(lines: list[str], option: str, offer: Offer) -> list[str]:
     if option == "-x" or not offer.moved:
         return lines
     apart = [line for line in lines if _subject(line, option) in offer.moved]
-    forms = (_in_one_form(line, option, offer.changed) for line in apart)
+    forms = (_in_one_form(line, option, offer) for line in apart)
     return [line for line in lines if line not in apart] + sorted(filter(None, forms))
 
 
-def _in_one_form(line: str, option: str, changed: Collection[str]) -> str:
-    """Return a service as it is written in any order of its options, or one of them; without those that change."""
+def _in_one_form(line: str, option: str, offer: Offer) -> str:
+    """Return a service as it is written in any order of its options, or one of them; without those that may differ."""
     name = _subject(line, option).partition("/")[0]
     line = re.sub(r"\$(?:service_name\b|\{service_name\})", name, line, flags=re.ASCII)
     if option == "-P":
-        return "" if line.partition(" ")[0].rpartition("/")[2] in changed else line
+        return "" if line.partition(" ")[0].rpartition("/")[2] in offer.changed else line
     services, _ = read_master(line, MASTER)
-    kept = (replace(one, overrides=tuple(o for o in one.overrides if o.name not in changed)) for one in services)
+    kept = (replace(one, overrides=tuple(_alike(one, offer))) for one in services)
     return "".join(show_service(replace(one, overrides=tuple(sorted(one.overrides, key=_name_of)))) for one in kept)
+
+
+def _alike(service: Service, offer: Offer) -> Iterator[Parameter]:
+    """Yield the options that are to be the same."""
+    if service.key not in offer.restated:
+        yield from (option for option in service.overrides if option.name not in offer.changed)
+
+
+def _with_blanks(line: str) -> str:
+    """Return a line of ``postconf``, in which the words of a list of restrictions have blanks between them."""
+    name, equals, value = line.partition(" =")
+    return f"{name}{equals} {' '.join(words(value))}" if name in _OF_WORDS else line
 
 
 def _name_of(option: Parameter) -> str:

@@ -2,14 +2,24 @@
 
 To add an offer, write its file and add one line to OFFERS. The order is that of their commits. Each finds out of the
 commit alone, by this host's facts, whether there is something to offer; whether the result means the same is proven on
-a stage, and what is not proven is not offered. Nothing here performs I/O, and nothing here raises.
+a stage, and what is not proven is not offered. Where a section can't say the same as the host, it returns the reason.
+Nothing here performs I/O, and nothing here raises.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from reconciler.desired.offers import defaults, example_pipes, level, smart_host, tables, tls, transports
+from reconciler.desired.offers import (
+    defaults,
+    example_pipes,
+    level,
+    smart_host,
+    submission,
+    tables,
+    tls,
+    transports,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,4 +34,5 @@ OFFERS: Mapping[str, Offering] = {
     "smart_host": smart_host,
     "tls": tls,
     "transports": transports,
+    "submission": submission,
 }

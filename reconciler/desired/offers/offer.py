@@ -46,7 +46,8 @@ class Offer:
 
     *secret* is to be sealed in secrets/. *renamed* has tables by their old names, as TYPE:PATH, and their new names;
     both hold the same rows. *changed* are the parameters whose value changes. *gone* are the services that are left
-    out, and *moved* those that stand elsewhere in master.cf, as NAME/TYPE. *confirm* says what a person must know.
+    out, and *moved* those that stand elsewhere in master.cf, as NAME/TYPE. *restated* are those of them that have other
+    options, with which every parameter has the same value there. *confirm* says what a person must know.
     """
 
     summary: str
@@ -56,14 +57,22 @@ class Offer:
     changed: frozenset[str] = frozenset()
     gone: frozenset[str] = frozenset()
     moved: frozenset[str] = frozenset()
+    restated: frozenset[str] = frozenset()
     confirm: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class NotOffered:
+    """What the host has stays as it is, and *why* in one line: a section can't say the same."""
+
+    why: str
 
 
 class Offering(Protocol):
     """The interface of a module that finds one offer."""
 
-    def find(self, ground: Ground, /) -> Offer | None:
-        """Return the offer, or None if there is nothing to offer."""
+    def find(self, ground: Ground, /) -> Offer | NotOffered | None:
+        """Return the offer, or why there is none for what the host has, or None if it has nothing of the kind."""
 
 
 def is_shared(files: Tree) -> bool:

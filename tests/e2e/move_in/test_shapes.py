@@ -31,6 +31,7 @@ OFFERED = {
     "inline": {"tables"},
     "latin-1": {"tables"},
     "left-alone": {"tables"},
+    "mail-programs": {"submission"},
     "postscreen-amavis": {"defaults"},
     "redhat": {"defaults", "compatibility_level", "tls"},
     "satellite": {"example_pipes", "tls"},  # a folder has no recipients to seal a password to
@@ -39,6 +40,9 @@ OFFERED = {
     "virtual-only": {"defaults", "example_pipes", "tables"},
 }
 """The offers that Postfix's own programs prove to mean the same."""
+NOT_OFFERED = {
+    "docker-mailserver": {"submission": "submission/inet takes mail without TLS (smtpd_tls_security_level = may)"}
+}
 
 
 @pytest.fixture(scope="module")
@@ -60,6 +64,7 @@ def test_a_copy_of_another_hosts_files_is_imported_and_equal(copies: Host, shape
     tables = copies.run("sh", "-c", f"ls /root/out/{shape}/tables 2>/dev/null || true").stdout.split()
     assert set(tables) == OWNED.get(shape, set())
     assert {one["name"] for one in result.said["offers"]} == OFFERED.get(shape, set())
+    assert {one["name"]: one["why"] for one in result.said["not_offered"]} == NOT_OFFERED.get(shape, {})
     assert copies.run("sh", "-c", f"grep -rl geheim /root/out/{shape} || true").stdout == ""
     assert "geheim" not in str(result.said)
 

@@ -1,0 +1,91 @@
+"""Sections that import offers for what a host has: mail is taken and delivered as before."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tests.e2e.hosts import Host
+from tests.e2e.mail.test_submission import knows_logins, spoken
+from tests.e2e.move_in.shaped import imported, lay_out
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+SUBJECT = "openssl req -x509 -newkey rsa:2048 -nodes -days 90 -subj /CN=mx1.example.com"
+KEY = f"cd /etc/ssl && {SUBJECT} -keyout key -out cert && cat key cert >mx.pem && chmod 600 mx.pem"
+REPOSITORY = "/srv/mail-state.git"
+
+
+def running(shape: str, host: Host) -> None:
+    """Start a server of a shape."""
+    lay_out(host, shape, "/etc/postfix")
+    host.start_postfix()
+
+
+def taken_over(host: Host, name: str) -> list[str]:
+    """Import a host, make the commit of an offer, adopt it, and return what was to be confirmed."""
+    first = imported(host)
+    assert first.status == 0, first.said
+    offers = {one["name"]: one for one in first.said["offers"]}
+    assert name in offers, (first.said, host.run("reconciler", "import", "--then", name, check=False).stdout)
+    made = host.run("reconciler", "import", "--then", name, check=False)
+    assert made.returncode == 0, made.stdout + made.stderr
+    adopted = host.run("reconciler", "once", "--adopt", check=False)
+    assert adopted.returncode == 0, adopted.stdout + adopted.stderr
+    assert host.run("reconciler", "plan", check=False).returncode == 0
+    again = imported(host)
+    assert (again.status, name in {one["name"] for one in again.said["offers"]}) == (0, False), again.said
+    return list(offers[name]["confirm"])
+
+
+def in_services(host: Host, *keys: str) -> dict[str, str]:
+    """Return what every parameter means in these services, as Postfix says."""
+    found: dict[str, str] = {}
+    for key in keys:
+        said = host.run("postconf", "-P", f"{key}/*").stdout.splitlines()
+        options = [line.partition(" = ")[::2] for line in said if line]
+        words = [word for name, value in options for word in ("-o", f"{name.rpartition('/')[2].strip(' =')}={value}")]
+        for line in host.run("postconf", "-x", *words).stdout.splitlines():
+            name, _, value = line.partition(" =")
+            found[f"{key} {name}"] = " ".join(value.replace(",", " ").split())
+    return {name: value for name, value in found.items() if not name.endswith(" process_id")}
+
+
+def handed_in(host: Host, port: int) -> None:
+    """Hand in a message with a login, and be refused without one."""
+    with spoken(host, port) as client:
+        client.mail("someone@far.test")
+        assert client.rcpt("root@mx1.example.com")[0] == 554
+    with spoken(host, port) as client:
+        client.login("ada", "geheim-42")
+        client.sendmail("ada@mx1.example.com", ["root@mx1.example.com"], f"Subject: by {port}\n\nHello.\n")
+
+
+def delivered(host: Host, count: int) -> Callable[[], bool]:
+    return lambda: host.mail_log().count("status=sent (delivered to mailbox)") >= count
+
+
+def test_people_hand_in_mail_as_before_when_submission_is_a_section() -> None:
+    with Host() as host:
+        host.run("sh", "-c", KEY)
+        running("mail-programs", host)
+        knows_logins(host)
+        before = in_services(host, "submission/inet", "submissions/inet")
+        handed_in(host, 587)
+        host.wait_for(delivered(host, 1), what="the first message")
+
+        confirmed = taken_over(host, "submission")
+
+        assert "submission/inet has main.cf's present value of local_header_rewrite_clients" in "\n".join(confirmed)
+        mail = host.run("git", "-C", REPOSITORY, "show", "main:mail.yaml").stdout
+        assert "# agreed with the unions: no account sends as another\n" in mail
+        assert "# for the telephones, which know no STARTTLS\n" in mail
+        assert "\nsubmission" not in host.run("git", "-C", REPOSITORY, "show", "main:master.d/host.cf").stdout
+        assert in_services(host, "submission/inet", "submissions/inet") == before
+        for number, port in enumerate((587, 465), 2):
+            handed_in(host, port)
+            host.wait_for(delivered(host, number), what=f"the message by {port}")
+        with spoken(host, 587) as client:
+            client.login("ada", "geheim-42")
+            client.mail("eve@mx1.example.com")
+            assert client.rcpt("root@mx1.example.com")[0] == 553
