@@ -76,14 +76,15 @@ class Stages:
 
     def prove(self, offer: Offer, before: Rendered, after: Rendered) -> Iterator[Line]:
         """Yield a line for each comparison."""
-        unnamed = ServiceLimits(before.origin.entries).keys() - ServiceLimits(after.origin.entries).keys()
+        unnamed = ServiceLimits(before.origin.entries).keys() ^ ServiceLimits(after.origin.entries).keys()
         for what, option, how in _QUESTIONS:
             apart = offer.gone if option != "-x" else offer.changed | unnamed | {_PROCESS}
-            apart |= offer.restated if option == "-P" else frozenset()
-            old, new = (_in_order(self._said(one, option, apart), option, offer) for one in (before, after))
-            yield compared(what, [_with_new_names(line, offer.renamed) for line in old], new, how)
+            apart |= offer.restated | offer.replaced.keys() if option == "-P" else frozenset()
+            old = [_with_new_names(line, offer, option) for line in self._said(before, option, apart)]
+            new = self._said(after, option, apart)
+            yield compared(what, _in_order(old, option, offer), _in_order(new, option, offer), how)
         if offer.restated:
-            yield self._effects(offer, before, after)
+            yield self._effects(offer, before, after, unnamed)
         yield self._rows(offer, before, after)
         yield _others(offer, before, after)
 
@@ -98,16 +99,19 @@ class Stages:
             lines = [_with_chroot(line, self._level(staged)) for line in last_of_each(lines)]
         return [line for line in lines if _subject(line, option) not in apart]
 
-    def _effects(self, offer: Offer, before: Rendered, after: Rendered) -> Line:
+    def _effects(self, offer: Offer, before: Rendered, after: Rendered, unnamed: Collection[str]) -> Line:
         """Compare what every parameter means in each service that has other options now."""
-        old, new = (
-            [line for key in sorted(offer.restated) for line in self._within(one, key, offer)]
-            for one in (before, after)
-        )
+        apart = {*offer.changed, *offer.adjusted, *unnamed, _PROCESS}
+        former = {new: old for old, new in offer.replaced.items()}
+        old, new = list[str](), list[str]()
+        for key in sorted(offer.restated):
+            found = self._within(before, former.get(key, key), apart)
+            old += [f"{key}: {_with_blanks(_with_new_names(line, offer, '-x'))}" for line in found]
+            new += [f"{key}: {_with_blanks(line)}" for line in self._within(after, key, apart)]
         return compared("effects", old, new, "postconf -x, with the options of each service")
 
-    def _within(self, staged: Rendered, key: str, offer: Offer) -> Iterator[str]:
-        """Yield what Postfix says of every parameter with the options of a service."""
+    def _within(self, staged: Rendered, key: str, apart: Collection[str]) -> list[str]:
+        """Return what Postfix says of every parameter with the options of a service."""
         options = [
             word
             for service in staged.origin.entries
@@ -115,9 +119,8 @@ class Stages:
             for option in service.overrides
             for word in ("-o", f"{option.name}={option.value}")
         ]
-        for line in self._asked(staged.root, "-x", *options):
-            if _subject(line, "-x") not in offer.changed | {_PROCESS}:
-                yield f"{key}: {_with_blanks(line)}"
+        lines = self._asked(staged.root, "-x", *options)
+        return [line for line in lines if _subject(line, "-x") not in apart]
 
     def _asked(self, root: Path, *options: str) -> list[str]:
         """Return the lines of ``postconf``, in which the stage has the name of the configuration directory."""
@@ -129,17 +132,20 @@ class Stages:
 
     def _rows(self, offer: Offer, before: Rendered, after: Rendered) -> Line:
         """Compare the rows of all tables, also of those that get another name."""
-        pairs = {name: name for name in {*self._compiled(before)} & {*self._compiled(after)}} | dict(offer.renamed)
+        common = {*self._compiled(before)} & {*self._compiled(after)}
+        pairs: dict[str, tuple[str, ...]] = {name: (name,) for name in common}
+        pairs |= {old: (new,) for old, new in offer.renamed.items()} | dict(offer.split)
         equal, total, told = 0, 0, list[str]()
-        for old_name, new_name in sorted(pairs.items()):
-            old, new = (
-                Counter(postmap.rows(self.host, name.replace(f":{self.home}/", f":{one.root}/", 1)))
-                for name, one in ((old_name, before), (new_name, after))
-            )
+        for old_name, new_names in sorted(pairs.items()):
+            old = Counter(_with_new_services(row, offer) for row in self._rows_of(before, old_name))
+            new = Counter(row for name in new_names for row in self._rows_of(after, name))
             total, equal = total + old.total(), equal + (old & new).total()
             if count := (old - new).total() + (new - old).total():
                 told.append(f"table {printable(old_name.rpartition('/')[2])}: {count} rows differ")
         return Line("rows", equal, total, "postmap -s", tuple(told[:MOST]))
+
+    def _rows_of(self, staged: Rendered, name: str) -> list[str]:
+        return postmap.rows(self.host, name.replace(f":{self.home}/", f":{staged.root}/", 1))
 
     def _compiled(self, staged: Rendered) -> Iterator[str]:
         """Yield the name of each table that has a map."""
@@ -148,10 +154,23 @@ class Stages:
                 yield f"{file.compiled.partition(' ')[2]}:{self.home}/{path}"
 
 
-def _with_new_names(line: str, renamed: Mapping[str, str]) -> str:
-    for old, new in renamed.items():
+def _with_new_names(line: str, offer: Offer, option: str) -> str:
+    """Return a line with the new names of tables, and of the service that it is about."""
+    lists = {old: ", ".join(new) for old, new in offer.split.items()}
+    for old, new in {**offer.renamed, **lists}.items():
         line = re.sub(rf"(?<![\w.-]){re.escape(old)}(?![\w./-])", new, line, flags=re.ASCII)
+    if option == "-M" and (new_key := offer.replaced.get(_subject(line, option))):
+        line = " ".join([new_key.partition("/")[0], *split_words(line)[1:]])
     return line
+
+
+def _with_new_services(row: str, offer: Offer) -> str:
+    """Return a row of a table that is split, with the new name of the service that it is about."""
+    key, tab, value = row.partition("\t")
+    for old, new in offer.replaced.items():
+        if value == f"{old.partition('/')[0]}:":
+            return f"{key}{tab}{new.partition('/')[0]}:"
+    return row
 
 
 def _with_chroot(service: str, level: str) -> str:
@@ -208,13 +227,19 @@ def _subject(line: str, option: str) -> str:
 
 def _others(offer: Offer, before: Rendered, after: Rendered) -> Line:
     """Compare every file but main.cf, master.cf, maps, and the source of a table of secrets that is written anew."""
-    named = {Path(name.partition(":")[2]).name for pair in offer.renamed.items() for name in pair}
+    split = {_file(name) for old, new in offer.split.items() for name in (old, *new)}
+    named = {_file(name) for pair in offer.renamed.items() for name in pair} | split
     maps = {name + suffix for name in named for suffixes in SUFFIXES.values() for suffix in suffixes if suffix}
     maps |= {compiled_name(path, file) for one in (before, after) for path, file in one.target.items()}
-    apart = {postfix.MAIN, MASTER, *maps, *(named if offer.secret else ())}
+    apart = {postfix.MAIN, MASTER, *maps, *split, *(named if offer.secret else ())}
     old, new = (
         {path: identity_of(one.root, path) for path in walk(one.root) if path not in apart} for one in (before, after)
     )
     told = [f"file {printable(path)}" for path in sorted(old.keys() | new.keys()) if old.get(path) != new.get(path)]
     equal = sum(1 for path in old if old[path] == new.get(path))
     return Line("files", equal, len(old), "bytes, mode and owner of all others", tuple(told[:MOST]))
+
+
+def _file(table: str) -> str:
+    """Return the file of a table ``TYPE:PATH``."""
+    return Path(table.partition(":")[2]).name

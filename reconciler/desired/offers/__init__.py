@@ -14,6 +14,7 @@ from reconciler.desired.offers import (
     defaults,
     example_pipes,
     level,
+    sites,
     smart_host,
     submission,
     tables,
@@ -33,6 +34,7 @@ OFFERS: Mapping[str, Offering] = {
     "tables": tables,
     "smart_host": smart_host,
     "tls": tls,
+    "sites": sites,
     "transports": transports,
     "submission": submission,
 }

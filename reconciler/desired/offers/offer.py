@@ -45,19 +45,25 @@ class Offer:
     """The *files* that change, None for one that is removed, and what is not the same to the letter afterwards.
 
     *secret* is to be sealed in secrets/. *renamed* has tables by their old names, as TYPE:PATH, and their new names;
-    both hold the same rows. *changed* are the parameters whose value changes. *gone* are the services that are left
-    out, and *moved* those that stand elsewhere in master.cf, as NAME/TYPE. *restated* are those of them that have other
-    options, with which every parameter has the same value there. *confirm* says what a person must know.
+    both hold the same rows. *split* has those whose rows several tables hold, or one that is made of the commit.
+    *changed* are the parameters whose value changes.
+
+    *gone* are the services that are left out, as NAME/TYPE, *replaced* those that get another name, and *moved* those
+    that stand elsewhere in master.cf, by their new names. *restated* are those of them that have other options, with
+    which every parameter but the *adjusted* ones has the same value there. *confirm* says what a person must know.
     """
 
     summary: str
     files: Mapping[str, bytes | None]
     secret: Secret | None = None
     renamed: Mapping[str, str] = field(default_factory=dict)
+    split: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     changed: frozenset[str] = frozenset()
     gone: frozenset[str] = frozenset()
     moved: frozenset[str] = frozenset()
+    replaced: Mapping[str, str] = field(default_factory=dict)
     restated: frozenset[str] = frozenset()
+    adjusted: frozenset[str] = frozenset()
     confirm: tuple[str, ...] = ()
 
 

@@ -108,13 +108,14 @@ def _places(options: dict[str, str], ground: Ground) -> Iterator[tuple[str, str]
     """Yield the values of a transport that options of the service become."""
     address = [options[name] for name in _ADDRESSES if name in options]
     is_known = _ENFORCED not in options or _ENFORCED in ground.facts.parameters
-    if len(address) == 1 and is_known and _is_address(address[0], 6 if _ADDRESSES[1] in options else 4):
+    if len(address) == 1 and is_known and is_address(address[0], 6 if _ADDRESSES[1] in options else 4):
         yield "address", address[0]
     if _HELO.match(options.get("smtp_helo_name", "")):
         yield "helo", options["smtp_helo_name"]
 
 
-def _is_address(text: str, version: int) -> bool:
+def is_address(text: str, version: int) -> bool:
+    """Return whether connections can start at an address of that version, which is written as Python would."""
     try:
         address = ip_address(text)
     except ValueError:

@@ -27,6 +27,7 @@ TABLES = {
         "relay_domains",
     ),
     "satellite": ("sasl_passwd",),
+    "several-senders": ("senders",),
     "uucp": ("transport", "relocated"),
     "virtual-only": ("vmailbox", "virtual"),
     "inline": ("virtual",),

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tests.e2e.hosts import Host
+from tests.e2e.hosts import Host, network
 from tests.e2e.mail.test_submission import knows_logins, spoken
 from tests.e2e.move_in.shaped import imported, lay_out
+from tests.shapes import files_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from tests.e2e.mail_sink import Sink
 
 SUBJECT = "openssl req -x509 -newkey rsa:2048 -nodes -days 90 -subj /CN=mx1.example.com"
 KEY = f"cd /etc/ssl && {SUBJECT} -keyout key -out cert && cat key cert >mx.pem && chmod 600 mx.pem"
@@ -89,3 +92,55 @@ def test_people_hand_in_mail_as_before_when_submission_is_a_section() -> None:
             client.login("ada", "geheim-42")
             client.mail("eve@mx1.example.com")
             assert client.rcpt("root@mx1.example.com")[0] == 553
+
+
+def test_mail_leaves_from_the_addresses_of_its_senders_when_they_are_sites() -> None:
+    with Host() as host, Host("relay.test", "192.0.2.20") as other:
+        network(host, other)
+        for address in ("192.0.2.11/24", "192.0.2.12/24"):
+            host.run("ip", "addr", "add", address, "dev", "eth0")
+        host.run("sh", "-c", "printf '192.0.2.20 relay.test\\n' >>/etc/hosts")
+        sink = other.sink(2525, "192.0.2.20")
+        running("several-senders", host)
+        before = left_from(host, sink)
+
+        confirmed = taken_over(host, "sites")
+
+        assert "mail of site1-out waits if this host loses 192.0.2.11" in "\n".join(confirmed)
+        assert (left_from(host, sink), before["a@shop.test"]) == (before, ("192.0.2.11", "mail.shop.test"))
+        assert before["a@other.test"] == before["a@private.test"] == ("192.0.2.10", "mx1.example.com")
+        assert host.mail_log().count("postfix/site1-out/smtp") >= 2
+        site = host.run("git", "-C", REPOSITORY, "show", "main:sites/site1/site.yaml").stdout
+        assert "# moved here in spring\n  - shop.example\n" in site
+        assert "# the shop asked for an address of its own\n" in site
+        assert host.read("/etc/postfix/senders") == "@private.test       smtp:[relay.test]:2525\n"
+        rescued = host.run("reconciler", "rescue", check=False)
+        assert rescued.returncode == 0, rescued.stdout + rescued.stderr
+        assert host.read("/etc/postfix/senders").encode() == files_of("several-senders")["senders"]
+        assert left_from(host, sink) == before
+
+
+SENDERS = ("a@shop.test", "a@shop.example", "a@books.test", "a@private.test", "a@other.test", "b@sub.shop.test")
+
+
+def left_from(host: Host, sink: Sink) -> dict[str, tuple[str, str]]:
+    """Send a message of each sender, and return the address and the name that it came from."""
+    count = len(sink.received)
+    for sender in SENDERS:
+        assert host.send(sender, "someone@far.test").startswith("250")
+    host.wait_for(lambda: len(sink.received) >= count + len(SENDERS), what="all messages")
+    return {one.sender: (one.peer, one.helo) for one in sink.received[count:]}
+
+
+def test_a_section_that_would_change_a_parameter_of_a_service_is_not_offered() -> None:
+    with Host() as host:
+        running("mail-programs", host)
+        host.run("postconf", "-e", "multi_instance_name = postfix-people")  # the section's services log by this name
+
+        result = imported(host)
+        made = host.run("reconciler", "import", "--then", "submission", check=False)
+
+        assert result.status == 0, result.said
+        assert "submission" not in {one["name"] for one in result.said["offers"]}
+        assert made.returncode == 1
+        assert "effects: - submission/inet: syslog_name = postfix/submission" in made.stdout

@@ -20,6 +20,7 @@ OWNED = {
     "inline": {"virtual.hash"},
     "latin-1": {"transport.hash"},
     "left-alone": {"virtual.hash", "clients.hash"},
+    "several-senders": {"senders.hash"},
     "uucp": {"transport.hash", "relocated.hash"},
     "virtual-only": {"vmailbox.hash", "virtual.hash"},
 }
@@ -35,6 +36,7 @@ OFFERED = {
     "postscreen-amavis": {"defaults"},
     "redhat": {"defaults", "compatibility_level", "tls"},
     "satellite": {"example_pipes", "tls"},  # a folder has no recipients to seal a password to
+    "several-senders": {"tables", "sites", "transports"},
     "upstream": {"defaults", "compatibility_level"},
     "uucp": {"example_pipes", "compatibility_level", "tables"},
     "virtual-only": {"defaults", "example_pipes", "tables"},
