@@ -59,14 +59,20 @@ _CLEANUP = "cleanup_service_name"
 FORWARD, REVERSE = 10001, 10002
 _HERE = "127.0.0.1"
 _SOCKET = "/var/spool/postfix/srs"
-_MAPS = ("sender_canonical_maps", "recipient_canonical_maps")
-_CLASSES = {
+MAPS = ("sender_canonical_maps", "recipient_canonical_maps")
+ADDRESSES = {
     "sender_canonical_classes": "envelope_sender",
     "recipient_canonical_classes": "envelope_recipient, header_recipient",
 }
 # Tables whose keys contain more of this host's domains.
 _KEYED = ("virtual_alias_maps", "virtual_mailbox_maps", "sender_dependent_default_transport_maps")
-_SHORTEST = 16
+SHORTEST = 16
+FIXED = {
+    "SRS_SEPARATOR": "=", "SRS_SECRET": "/etc/postsrsd.secret", "SRS_HASHLENGTH": "8", "SRS_HASHMIN": "4",
+    "SRS_FORWARD_PORT": str(FORWARD), "SRS_REVERSE_PORT": str(REVERSE), "SRS_LISTEN_ADDR": _HERE,
+    "RUN_AS": "postsrsd", "CHROOT": "/var/lib/postsrsd",
+}  # fmt: skip
+"""What /etc/default/postsrsd says beside the domains."""
 _LONGEST = 120_000
 
 
@@ -125,13 +131,13 @@ def contribute(desired: Desired, facts: Facts, below: Contribution) -> Contribut
     where = desired.where(SECTION)
     final = parameters.contribute(desired, facts, below).over(below)  # they decide which domains this host handles
     main = Scope(final, facts)
-    before = [below.parameters[name].value if name in below.parameters else "" for name in _MAPS]
+    before = [below.parameters[name].value if name in below.parameters else "" for name in MAPS]
     values = {
         name: f"{own}, {lookup}" if own else lookup
-        for name, own, lookup in zip(_MAPS, before, _lookups(facts), strict=True)
+        for name, own, lookup in zip(MAPS, before, lookups(facts), strict=True)
     }
-    settings = {name: Parameter(name, value, where, SECTION) for name, value in (values | _CLASSES).items()}
-    own = Parameter(_MAPS[0], before[0], where, SENDMAIL)
+    settings = {name: Parameter(name, value, where, SECTION) for name, value in (values | ADDRESSES).items()}
+    own = Parameter(MAPS[0], before[0], where, SENDMAIL)
     cleanup = Service(
         name=SENDMAIL, type="unix", private="n", maxproc="0", command="cleanup", overrides=(own,), where=where
     )
@@ -148,19 +154,20 @@ def contribute(desired: Desired, facts: Facts, below: Contribution) -> Contribut
     return Contribution(parameters=settings, services=services, companions={PROGRAM: beside})
 
 
-def _is_new(facts: Facts) -> bool:
+def is_new(facts: Facts) -> bool:
     """Return whether PostSRSd 2 is installed, which introduced socketmap."""
     return not facts.packages.get(PROGRAM, "1").startswith(("0", "1"))
 
 
-def _lookups(facts: Facts) -> tuple[str, str]:
-    if _is_new(facts):
+def lookups(facts: Facts) -> tuple[str, str]:
+    """Return how Postfix asks PostSRSd for senders, and for recipients."""
+    if is_new(facts):
         return f"socketmap:unix:{_SOCKET}:forward", f"socketmap:unix:{_SOCKET}:reverse"
     return f"tcp:{_HERE}:{FORWARD}", f"tcp:{_HERE}:{REVERSE}"
 
 
 def _servers(facts: Facts) -> tuple[Server, ...]:
-    if _is_new(facts):
+    if is_new(facts):
         return (Server(path=_SOCKET),)
     return tuple(Server(host=_HERE, port=port) for port in (FORWARD, REVERSE))
 
@@ -203,18 +210,14 @@ def _places(section: Schema, desired: Desired) -> Iterator[tuple[str, Where]]:
 def _files(section: Schema, main: Scope, desired: Desired) -> dict[str, File]:
     known = [desired.secrets[name].value for name in section.names if name in desired.secrets]
     secret = File.of("".join(f"{value}\n" for value in known).encode(), 0o600)
-    new = _is_new(main.facts)
+    new = is_new(main.facts)
     text = (_conf if new else _default)(srs_domain(section, main), excluded(section, main, desired))
     return {"postsrsd.conf" if new else "default": File.of(text.encode()), "secret": secret}
 
 
 def _default(domain: str, domains: list[str]) -> str:
     """Return /etc/default/postsrsd, which a shell reads; every value contains only letters, digits and .-_."""
-    settings = {
-        "SRS_DOMAIN": domain, "SRS_EXCLUDE_DOMAINS": ",".join(domains), "SRS_SEPARATOR": "=",
-        "SRS_SECRET": "/etc/postsrsd.secret", "SRS_HASHLENGTH": 8, "SRS_HASHMIN": 4, "SRS_FORWARD_PORT": FORWARD,
-        "SRS_REVERSE_PORT": REVERSE, "SRS_LISTEN_ADDR": _HERE, "RUN_AS": "postsrsd", "CHROOT": "/var/lib/postsrsd",
-    }  # fmt: skip
+    settings = {"SRS_DOMAIN": domain, "SRS_EXCLUDE_DOMAINS": ",".join(domains), **FIXED}
     return "".join(f"{name}={value}\n" for name, value in settings.items())
 
 
@@ -242,11 +245,11 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
     yield from _unreachable(srs_domain(section, main), desired.where(SECTION, "domain"), main)
     yield from _not_wired(main)
     for listener in facts.listeners:
-        if listener.port in {FORWARD, REVERSE} and listener.program not in {PROGRAM, ""} and not _is_new(facts):
+        if listener.port in {FORWARD, REVERSE} and listener.program not in {PROGRAM, ""} and not is_new(facts):
             what = f"port {listener.port}, which PostSRSd needs, is already taken by {listener.program}"
             where = desired.where(SECTION)
             yield Finding(rule="srs-port-taken", where=where, text=what, subject=str(listener.port), lasting=False)
-    if len(",".join(excluded(section, main, desired))) > _LONGEST and not _is_new(facts):
+    if len(",".join(excluded(section, main, desired))) > _LONGEST and not is_new(facts):
         what = "this host has more domains than PostSRSd 1 accepts on its command line; version 2 accepts any number"
         yield error_at("too-many-domains", desired.where(SECTION), what, SECTION)
     for service in desired.services:
@@ -267,10 +270,10 @@ def _bad_secrets(section: Schema, desired: Desired) -> Iterator[Finding]:
         )
         yield error_at("no-srs-secret", desired.where(SECTION), what, SECTION)
     for name in section.names:
-        value = desired.secrets[name].value if name in desired.secrets else "x" * _SHORTEST
-        if not re.fullmatch(r"[!-~]+", value) or len(value) < _SHORTEST:
+        value = desired.secrets[name].value if name in desired.secrets else "x" * SHORTEST
+        if not re.fullmatch(r"[!-~]+", value) or len(value) < SHORTEST:
             what = (
-                f"secret {name} is shorter than {_SHORTEST} characters, or contains blanks or line breaks: an attacker"
+                f"secret {name} is shorter than {SHORTEST} characters, or contains blanks or line breaks: an attacker"
                 " who guesses it can send mail through this host to any address"
             )
             where = desired.where(SECTION, "secrets" if section.secrets else "key")
@@ -297,12 +300,12 @@ def _unreachable(domain: str, where: Where, main: Scope) -> Iterator[Finding]:
 
 
 def _not_wired(main: Scope) -> Iterator[Finding]:
-    for name, lookup in zip(_MAPS, _lookups(main.facts), strict=True):
+    for name, lookup in zip(MAPS, lookups(main.facts), strict=True):
         parameter = main.parameter(name)
         if parameter and lookup not in main.words(name):
             what = f"{name} does not contain {lookup}: {SECTION} has no effect there"
             yield main.warning("srs-not-asked", parameter, what)
-    for name, classes in _CLASSES.items():
+    for name, classes in ADDRESSES.items():
         parameter = main.parameter(name)
         if parameter and set(main.words(name)) != set(words(classes)):
             what = f'{name} is "{main.value(name)}", not "{classes}": bounces get lost, or headers change'

@@ -16,6 +16,7 @@ from reconciler.desired.load import load
 from reconciler.desired.offers import OFFERS
 from reconciler.desired.offers.offer import Ground, NotOffered, is_shared, saved
 from reconciler.features.composition import compose
+from reconciler.features.sender_rewriting import is_new
 from reconciler.host.programs import postmap
 from reconciler.model import File, Secret
 from reconciler.model.ascii_text import split_words
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from reconciler.passes.proof import Line
 
 _PROVEN = "`reconciler import` proved with Postfix's own programs that it means the same"
+_SRS = (Path("/etc/default/postsrsd"), Path("/etc/postsrsd.secret"))
 _LOGINS = "smtp_sasl_password_maps"
 
 
@@ -109,9 +111,12 @@ def _ground(files: Tree, directory: Path, edges: Edges) -> Ground:
     desired = load(files, edges.settings.host, secrets.open_secrets(files, edges.settings.identity)[0])
     origin = compose(desired, facts)
     is_copy = directory != edges.settings.config_directory
+    is_srs = not is_copy and not is_new(facts) and all(path.is_file() for path in _SRS)
     return Ground(
         files=files, desired=desired, origin=origin, facts=facts, shipped=shipped_comments(directory, MASTER),
         logins=_logins(Scope(origin, facts), directory, edges.host, is_copy=is_copy),
+        postsrsd=_SRS[0].read_text("utf-8", "replace") if is_srs else None,
+        srs_secrets=Secret("srs", _SRS[1].read_text("utf-8", "replace")) if is_srs else None,
     )  # fmt: skip
 
 

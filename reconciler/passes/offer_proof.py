@@ -44,7 +44,10 @@ _QUESTIONS = (
     ("settings", "-x", "postconf -x, all parameters"), ("services", "-M", "postconf -M, in order"),
     ("options", "-P", "postconf -P"),
 )  # fmt: skip
-_OF_WORDS = {*LISTS, "local_header_rewrite_clients", "proxy_read_maps"}
+_OF_WORDS = {
+    *LISTS, "local_header_rewrite_clients", "proxy_read_maps", "recipient_canonical_classes",
+    "sender_canonical_classes",
+}  # fmt: skip
 _PROCESS = "process_id"  # another one in each process; debugger_command may name it
 _OWN_DIRECTORY = re.compile(r"\$(?:config_directory\b|\{config_directory\})", re.ASCII)
 
@@ -78,10 +81,10 @@ class Stages:
         """Yield a line for each comparison."""
         unnamed = ServiceLimits(before.origin.entries).keys() ^ ServiceLimits(after.origin.entries).keys()
         for what, option, how in _QUESTIONS:
-            apart = offer.gone if option != "-x" else offer.changed | unnamed | {_PROCESS}
+            apart = offer.gone | offer.added if option != "-x" else offer.changed | unnamed | {_PROCESS}
             apart |= offer.restated | offer.replaced.keys() if option == "-P" else frozenset()
-            old = [_with_new_names(line, offer, option) for line in self._said(before, option, apart)]
-            new = self._said(after, option, apart)
+            old = [_with_blanks(_with_new_names(line, offer, option)) for line in self._said(before, option, apart)]
+            new = [*map(_with_blanks, self._said(after, option, apart))]
             yield compared(what, _in_order(old, option, offer), _in_order(new, option, offer), how)
         if offer.restated:
             yield self._effects(offer, before, after, unnamed)
@@ -134,7 +137,8 @@ class Stages:
         """Compare the rows of all tables, also of those that get another name."""
         common = {*self._compiled(before)} & {*self._compiled(after)}
         pairs: dict[str, tuple[str, ...]] = {name: (name,) for name in common}
-        pairs |= {old: (new,) for old, new in offer.renamed.items()} | dict(offer.split)
+        files = {old: (new,) for old, new in offer.renamed.items() if old.partition(":")[0] in SUFFIXES}
+        pairs |= files | dict(offer.split)
         equal, total, told = 0, 0, list[str]()
         for old_name, new_names in sorted(pairs.items()):
             old = Counter(_with_new_services(row, offer) for row in self._rows_of(before, old_name))
@@ -208,7 +212,7 @@ def _alike(service: Service, offer: Offer) -> Iterator[Parameter]:
 
 
 def _with_blanks(line: str) -> str:
-    """Return a line of ``postconf``, in which the words of a list of restrictions have blanks between them."""
+    """Return a line of ``postconf``, in which the words of some lists have blanks between them."""
     name, equals, value = line.partition(" =")
     return f"{name}{equals} {' '.join(words(value))}" if name in _OF_WORDS else line
 

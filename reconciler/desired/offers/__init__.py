@@ -14,6 +14,7 @@ from reconciler.desired.offers import (
     defaults,
     example_pipes,
     level,
+    sender_rewriting,
     sites,
     smart_host,
     submission,
@@ -37,4 +38,5 @@ OFFERS: Mapping[str, Offering] = {
     "sites": sites,
     "transports": transports,
     "submission": submission,
+    "sender_rewriting": sender_rewriting,
 }

@@ -20,7 +20,9 @@ class Ground:
     """The *files* of a commit, what they mean on this host, and what an offer must know of the host beside the facts.
 
     *shipped* are the lines of comments in the package's own master.cf. *logins* are the rows of the table that
-    smtp_sasl_password_maps names, as ``postmap -s`` prints them; None if there is no such table, or several.
+    smtp_sasl_password_maps names, as ``postmap -s`` prints them; None if there is no such table, or several. *postsrsd*
+    is the text of /etc/default/postsrsd, and *srs_secrets* that of /etc/postsrsd.secret; None for a copy of a host's
+    files, and without PostSRSd 1.
     """
 
     files: Tree
@@ -29,6 +31,8 @@ class Ground:
     facts: Facts
     shipped: frozenset[str] = frozenset()
     logins: Secret | None = None
+    postsrsd: str | None = None
+    srs_secrets: Secret | None = None
 
     @property
     def mail(self) -> str:
@@ -45,12 +49,13 @@ class Offer:
     """The *files* that change, None for one that is removed, and what is not the same to the letter afterwards.
 
     *secret* is to be sealed in secrets/. *renamed* has tables by their old names, as TYPE:PATH, and their new names;
-    both hold the same rows. *split* has those whose rows several tables hold, or one that is made of the commit.
-    *changed* are the parameters whose value changes.
+    both hold the same rows, or are the same server. *split* has those whose rows several tables hold, or one that is
+    made of the commit. *changed* are the parameters whose value changes.
 
-    *gone* are the services that are left out, as NAME/TYPE, *replaced* those that get another name, and *moved* those
-    that stand elsewhere in master.cf, by their new names. *restated* are those of them that have other options, with
-    which every parameter but the *adjusted* ones has the same value there. *confirm* says what a person must know.
+    *gone* are the services that are left out, as NAME/TYPE, *added* those that are new, *replaced* those that get
+    another name, and *moved* those that stand elsewhere in master.cf, by their new names. *restated* are those of them
+    that have other options, with which every parameter but the *adjusted* ones has the same value there. *confirm* says
+    what a person must know.
     """
 
     summary: str
@@ -60,6 +65,7 @@ class Offer:
     split: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     changed: frozenset[str] = frozenset()
     gone: frozenset[str] = frozenset()
+    added: frozenset[str] = frozenset()
     moved: frozenset[str] = frozenset()
     replaced: Mapping[str, str] = field(default_factory=dict)
     restated: frozenset[str] = frozenset()

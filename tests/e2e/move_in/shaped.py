@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 TABLES = {
     "databases": ("extra_aliases",),
+    "forwarding": ("virtual",),
     "latin-1": ("transport",),
     "left-alone": (
         "transport.map",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from tests.e2e.hosts import Host, network
@@ -12,7 +13,7 @@ from tests.shapes import files_of
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.e2e.mail_sink import Sink
+    from tests.e2e.mail_sink import Received, Sink
 
 SUBJECT = "openssl req -x509 -newkey rsa:2048 -nodes -days 90 -subj /CN=mx1.example.com"
 KEY = f"cd /etc/ssl && {SUBJECT} -keyout key -out cert && cat key cert >mx.pem && chmod 600 mx.pem"
@@ -144,3 +145,60 @@ def test_a_section_that_would_change_a_parameter_of_a_service_is_not_offered() -
         assert "submission" not in {one["name"] for one in result.said["offers"]}
         assert made.returncode == 1
         assert "effects: - submission/inet: syslog_name = postfix/submission" in made.stdout
+
+
+POSTSRSD = """\
+# set up in 2019
+SRS_DOMAIN=srs.example.com
+SRS_EXCLUDE_DOMAINS="mx1.example.com, .friends.example"
+SRS_SEPARATOR==
+SRS_SECRET=/etc/postsrsd.secret
+SRS_HASHLENGTH=4
+SRS_HASHMIN=4
+SRS_FORWARD_PORT=10001
+SRS_REVERSE_PORT=10002
+RUN_AS=postsrsd
+SRS_LISTEN_ADDR=127.0.0.1
+CHROOT=/var/lib/postsrsd
+"""
+SRS_SECRET = "geheim-of-24-letters-abc"
+
+
+def forwarded(host: Host, sink: Sink, sender: str, recipient: str = "bea@club.example") -> Received:
+    """Send a message to a member, and return what left."""
+    count = len(sink.received)
+    said = host.send(sender, recipient, "From: a@b.example\nSubject: x\n\nHello.")
+    assert said.startswith("250"), said
+    [message] = host.wait_for(lambda: sink.received[count:], what=f"mail from {sender}")
+    return message
+
+
+def test_senders_are_rewritten_as_before_when_postsrsd_is_a_section() -> None:
+    with Host() as host:
+        host.write("/etc/default/postsrsd", POSTSRSD)
+        host.write("/etc/postsrsd.secret", f"{SRS_SECRET}\n", 0o600)
+        host.run("service", "postsrsd", "start")
+        sink = host.sink(2525)
+        running("forwarding", host)
+        old = forwarded(host, sink, "ann@outside.example")
+        assert re.fullmatch(r"SRS0=[^=]{4}=..=outside\.example=ann@srs\.example\.com", old.sender)
+        assert forwarded(host, sink, "a@x.friends.example").sender == "a@x.friends.example"
+        assert forwarded(host, sink, "cay@club.example").sender.startswith("SRS0=")
+
+        confirmed = "\n".join(taken_over(host, "sender_rewriting"))
+
+        assert "senders in club.example are rewritten no longer, because this host handles their mail" in confirmed
+        assert "senders of mail from sendmail(1) are rewritten no longer" in confirmed
+        new = forwarded(host, sink, "ann@outside.example")
+        assert re.fullmatch(r"SRS0=[^=]{8}=..=outside\.example=ann@srs\.example\.com", new.sender)
+        for known in (old, new):
+            assert forwarded(host, sink, "", known.sender).recipients == ("ann@outside.example",)
+        for excluded in ("a@x.friends.example", "cay@club.example"):
+            assert forwarded(host, sink, excluded).sender == excluded
+        everything = host.run("git", "-C", REPOSITORY, "log", "-p", "main").stdout
+        assert "# so that the members' providers take it\n" in everything
+        assert SRS_SECRET not in everything
+        rescued = host.run("reconciler", "rescue", check=False)
+        assert rescued.returncode == 0, rescued.stdout + rescued.stderr
+        assert forwarded(host, sink, "", new.sender).recipients == ("ann@outside.example",)
+        assert host.read("/etc/default/postsrsd") == POSTSRSD

@@ -17,6 +17,7 @@ OWNED = {
     "databases": {"extra_aliases.hash"},
     "docker-mailserver": {"mime_checks.regexp", "screened.cidr"},
     "folded": {"partners.cidr"},
+    "forwarding": {"virtual.hash"},
     "inline": {"virtual.hash"},
     "latin-1": {"transport.hash"},
     "left-alone": {"virtual.hash", "clients.hash"},
@@ -29,6 +30,7 @@ OFFERED = {
     "databases": {"example_pipes", "tables"},
     "debian": {"defaults", "example_pipes", "tls"},
     "docker-mailserver": {"defaults", "compatibility_level"},
+    "forwarding": {"tables"},
     "inline": {"tables"},
     "latin-1": {"tables"},
     "left-alone": {"tables"},
@@ -43,7 +45,11 @@ OFFERED = {
 }
 """The offers that Postfix's own programs prove to mean the same."""
 NOT_OFFERED = {
-    "docker-mailserver": {"submission": "submission/inet takes mail without TLS (smtpd_tls_security_level = may)"}
+    "docker-mailserver": {"submission": "submission/inet takes mail without TLS (smtpd_tls_security_level = may)"},
+    "forwarding": {
+        "sender_rewriting": "the files of PostSRSd 1 on this host are not known, and tcp:localhost:10001 may be another"
+        " program"
+    },
 }
 
 

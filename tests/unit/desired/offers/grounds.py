@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from reconciler.desired.load import load
@@ -28,6 +29,11 @@ def ground(mail: str, master: str = "", facts: Facts = HOST, logins: str | None 
     files = {"mail.yaml": mail, **({"master.d/host.cf": master} if master else {})}
     files |= {f"tables/{name.replace('__', '.')}": text for name, text in tables.items()}
     return of_files({path: text.encode() for path, text in files.items()}, facts, logins)
+
+
+def with_postsrsd(before: Ground, settings: str, secrets: str) -> Ground:
+    """Return the ground on a host with PostSRSd 1."""
+    return replace(before, postsrsd=settings, srs_secrets=Secret("srs", secrets))
 
 
 def imported(shape: str) -> Ground:
