@@ -87,9 +87,11 @@ class Then:
     def make(self, names: Iterable[str], *, silent: bool) -> bool:
         """Make the commits, and return whether each offer is made, or has nothing left to do; *silent* prints nothing.
 
-        A commit that a check refuses is not made, and none after it.
+        A commit that a check refuses is not made, and none after it. If every offer is asked for, what no section can
+        say counts as nothing left to do.
         """
-        is_done = True
+        is_done, names = True, tuple(names)
+        is_every = names == tuple(OFFERS)
         for name in names:
             try:
                 made = commit_offer(name, self._directory, self._edges, who())
@@ -100,7 +102,7 @@ class Then:
                     say(f"{name}: refused, no commit was made", err=True)
                 return False
             self.told.append(_made_as_json(name, made))
-            is_done = is_done and not made.why_not
+            is_done = is_done and (not made.why_not or (made.is_kept and is_every))
             if not silent:
                 say_all(_made_lines(name, made))
         return is_done

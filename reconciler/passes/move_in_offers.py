@@ -185,12 +185,14 @@ def _sealed(offer: Offer, files: Tree) -> tuple[Mapping[str, bytes | None], str]
 class Made:
     """What came of an offer: what is *proven* of it, and the commit as *proposed*.
 
-    Both are None if there is nothing left to do. *why_not* says why it is not the same, so that no commit was made.
+    Both are None if there is nothing left to do. *why_not* says why it is not the same, so that no commit was made;
+    *is_kept* if no section can say the same.
     """
 
     proven: Proven | None = None
     proposed: Proposed | None = None
     why_not: str = ""
+    is_kept: bool = False
 
 
 def commit_offer(name: str, directory: Path, edges: Edges, author: str) -> Made:
@@ -202,7 +204,7 @@ def commit_offer(name: str, directory: Path, edges: Edges, author: str) -> Made:
     if proven is None:
         return Made()
     if isinstance(proven, Stays):
-        return Made(why_not=proven.why)
+        return Made(why_not=proven.why, is_kept=True)
     if not proven.is_equal:
         return Made(proven, why_not=proven.why_not)
 

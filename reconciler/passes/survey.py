@@ -23,7 +23,7 @@ from reconciler.model import File, printable
 from reconciler.model.ascii_text import split_lines, split_words
 from reconciler.postfix import writers
 from reconciler.postfix.commented import comment_lines, may_hold_password
-from reconciler.postfix.references import CLIENTS, MADE, SUFFIXES, own_name, tables_of
+from reconciler.postfix.references import CLIENTS, FILES, MADE, SUFFIXES, files_of, lists_of, own_name, tables_of
 from reconciler.postfix.scopes import Scope, scopes
 from reconciler.postfix.tables import TEXT_TYPES
 from reconciler.trees.gained import settings_of
@@ -71,6 +71,7 @@ def survey(directory: Path, facts: Facts, host: Host, *, is_copy: bool) -> Surve
                 left.append(Left(str(reference), problem))
             else:
                 tables[path] = (directory / name).read_bytes()
+    left += _named_files(settings, facts, is_copy=is_copy)
     found = ConfigurationFiles(source=str(directory), main=main, master=master, tables=tables, shipped=shipped)
     remarks = [*_of_writers(found, is_copy=is_copy), *_of_settings(settings, facts)]
     return Survey(found, tuple(left), tuple(remarks))
@@ -83,6 +84,21 @@ def shipped_comments(directory: Path, file: str) -> frozenset[str]:
 
 
 # ---- tables ----------------------------------------------------------------------------------------------------------
+
+
+def _named_files(settings: Contribution, facts: Facts, *, is_copy: bool) -> Iterator[Left]:
+    """Yield the files that settings name and that are no tables: lists, templates, certificates and keys."""
+    named: dict[str, set[str]] = {}
+    for scope in scopes(settings, facts):
+        for parameter in scope.written:
+            listed = files_of(scope, parameter) if FILES.search(parameter.name) else lists_of(scope, parameter)
+            for path in listed:
+                named.setdefault(path, set()).add(parameter.name)
+    for path, names in named.items():
+        is_inside = path.startswith(f"{facts.directory}/")
+        why = "it is no table" if is_inside else f"it is not below {facts.directory}"
+        is_missing = not is_copy and not Path(path).exists()
+        yield Left(printable(path), f"read by {', '.join(sorted(names))}; {'it is missing' if is_missing else why}")
 
 
 def _uses(settings: Contribution, facts: Facts) -> dict[Reference, set[str]]:

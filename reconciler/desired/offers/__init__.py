@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from reconciler.desired.offers import (
     defaults,
+    dkim,
     example_pipes,
     level,
     sender_rewriting,
@@ -39,4 +40,5 @@ OFFERS: Mapping[str, Offering] = {
     "transports": transports,
     "submission": submission,
     "sender_rewriting": sender_rewriting,
+    "dkim": dkim,
 }

@@ -91,7 +91,8 @@ def test_a_host_moves_in_and_out_again(office: Host) -> None:
     first = imported(office)
     assert first.status == 0, first.said
     assert first.proof["rows"] == (3, 3)
-    assert {what.rpartition("/")[2] for what in first.left} == {"aliases", "old", "sasl_passwd"}
+    assert {what.rpartition("/")[2] for what in first.left} == {"aliases", "old", "sasl_passwd", "gone.pem"}
+    assert next(why for what, why in first.left.items() if what.endswith("gone.pem")).endswith("; it is missing")
     assert tree(office) == before
     text = office.run("git", "-C", REPOSITORY, "grep", "-h", "", "main").stdout
     assert "# The office's server, by Ada." in text

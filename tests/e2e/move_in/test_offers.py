@@ -44,7 +44,7 @@ FILES = {
 # The other test rehearses its commits.
 SETTINGS = '[host]\nname = "mx1.example.com"\n[repository]\npath = "/srv/mail-state.git"\n[rehearsal]\nmode = "off"\n'
 NAMES = ["defaults", "example_pipes", "compatibility_level", "tables", "smart_host", "tls", "transports"]
-EVERY = [*NAMES[:-1], "sites", "transports", "submission", "sender_rewriting"]
+EVERY = [*NAMES[:-1], "sites", "transports", "submission", "sender_rewriting", "dkim"]
 CHANGED = {"biff", "compatibility_level", "process_id"}
 
 

@@ -45,7 +45,11 @@ OFFERED = {
 }
 """The offers that Postfix's own programs prove to mean the same."""
 NOT_OFFERED = {
-    "docker-mailserver": {"submission": "submission/inet takes mail without TLS (smtpd_tls_security_level = may)"},
+    "docker-mailserver": {
+        "submission": "submission/inet takes mail without TLS (smtpd_tls_security_level = may)",
+        "dkim": "smtpd_milters asks opendkim, which may sign: the section signs with one key of its own for all"
+        " domains, and every message would get another signature",
+    },
     "forwarding": {
         "sender_rewriting": "the files of PostSRSd 1 on this host are not known, and tcp:localhost:10001 may be another"
         " program"
@@ -131,6 +135,16 @@ def test_large_odd_and_linked_tables_are_owned_or_left_with_the_true_reason(copi
         "linked": "it is a link to /srv/outside/transport",
     }
     assert copies.run("sh", "-c", "ls -R /srv/outside | cksum").stdout == copies.read("/root/outside")
+
+
+def test_files_that_are_no_tables_are_left_and_said_why(copies: Host) -> None:
+    lay_out(copies, "virtual-only", "/root/lists")
+    copies.run("sh", "-c", "cd /root/lists && postconf -c . -e bounce_template_file=/etc/mail/bounce.cf")
+
+    left = imported(copies, "--from", "/root/lists", "--to", "/root/out/lists").left
+
+    assert left["/etc/mail/bounce.cf"] == "read by bounce_template_file; it is not below /etc/postfix"
+    assert left["/etc/postfix/virtual_domains"] == "read by virtual_mailbox_domains; it is no table"
 
 
 def test_what_stands_in_the_way_is_said_first(copies: Host) -> None:
