@@ -119,6 +119,8 @@ def _problem(service: Service, others: list[Service], rows: _Rows, ground: Groun
         return f"{name} has fields or arguments that a site can't say"
     if len(addresses) != len({*_BIND.values()} & options.keys()):
         return f"{name} leaves from what is no address"
+    if len(addresses) > 1 and _FAMILIES in options:
+        return f"{name} has {_FAMILIES}, which a site with two addresses can't say"
     if any({*addresses} & {*_addresses(other)} for other in others if other != service):
         return f"{name} shares its address with another service, and each site has its own"
     if not DOMAIN.fullmatch(scope.value(_HELO)):
@@ -242,8 +244,8 @@ def _mail(rows: _Rows, ground: Ground, *, is_empty: bool) -> str | None:
 def _told(one: _Found, ground: Ground) -> Iterator[str]:
     """Yield what to confirm of a service: where it does not mean the same to the letter."""
     new, scope = sites.service_of(one.site), Scope(ground.origin, ground.facts, one.service)
-    own = {option.name for option in one.service.overrides}
-    if scope.value(_TAG).replace("$service_name", one.service.name) != f"postfix/{new}":
+    own = {option.name: option.value for option in one.service.overrides}
+    if own.get(_TAG) not in {f"postfix/{new}", *(["postfix/$service_name"] if one.service.name == new else [])}:
         yield f"mail that {one.service.name} delivered is logged as postfix/{new}"
     if _ENFORCED in ground.facts.parameters and not scope.is_on(_ENFORCED):
         lost = " or ".join(one.addresses)

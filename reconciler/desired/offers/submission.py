@@ -44,19 +44,20 @@ def find(ground: Ground) -> Offer | NotOffered | None:
         problem = f"{_SECOND}/inet stands alone, and the section has port 465 only beside 587"
     if not problem and ground.desired.section(services.Schema) is not None:
         problem = "mail.yaml has services already, which may change these too"
-    changes = [_changes(one, ground) for one in found.values()]
-    if problem or None in changes:
+    changes = {one.key: _changes(one, ground) for one in found.values()}
+    if problem or None in changes.values():
         return NotOffered(problem or "an option has a value that YAML can't hold")
-    return _offer(found, [lines for lines in changes if lines], ground)
+    return _offer(found, {key: lines for key, lines in changes.items() if lines}, ground)
 
 
-def _offer(found: Mapping[str, Service], changes: list[list[str]], ground: Ground) -> Offer | NotOffered:
+def _offer(found: Mapping[str, Service], changes: Mapping[str, list[str]], ground: Ground) -> Offer | NotOffered:
     taken = without_services(ground, found.values())
     values = "enabled: yes, wrapper: " + ("yes" if _SECOND in found else "no")
-    section = [*(line for one in found.values() for line in taken.comments[one.key])]
+    section = [line for one in found.values() if one.key not in changes for line in taken.comments[one.key]]
     section.append(f"{submission.SECTION}: {{{values}}}")
     if changes:
-        section += ["", f"{services.SECTION}:", *(f"  {line}" for lines in changes for line in lines)]
+        section += ["", f"{services.SECTION}:"]
+        section += [f"  {line}" for key, lines in changes.items() for line in (*taken.comments[key], *lines)]
     files = {MAIL: before_parameters(ground.mail, section).encode(), **taken.files}
     if saved(ground.files, files) <= 0:
         return NotOffered("its options differ from those of the section, which would save no line")

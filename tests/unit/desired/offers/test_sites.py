@@ -118,6 +118,10 @@ def test_a_helo_of_main_cf_is_written_out() -> None:
             "something else may send mail to shop, such as a table that is not in the commit",
         ),
         (
+            "", SHOP + "  -o smtp_bind_address6=::2 -o inet_protocols=ipv4\n",
+            "shop has inet_protocols, which a site with two addresses can't say",
+        ),
+        (
             "", SHOP + BOOKS.replace("6=2001:db8::10", "=192.0.2.10"),
             "shop shares its address with another service, and each site has its own",
         ),
@@ -133,6 +137,15 @@ def test_a_service_that_can_be_a_site_is_one_beside_others() -> None:
     assert offer.replaced == {"site12-out/unix": "site12-out/unix"}
     assert "shop unix" in text(offer, "master.d/host.cf")
     assert "@shop.test  shop:" in text(offer, "tables/senders.hash")
+
+
+def test_a_service_with_an_address_of_each_family_keeps_both() -> None:
+    offer = offered(master=FIRST + SHOP + "  -o smtp_bind_address6=2001:db8::10 -o smtp_bind_address_enforce=yes\n")
+
+    assert "{address: [192.0.2.10, 2001:db8::10], helo: shop.test}" in text(offer, "sites/site1/site.yaml")
+    assert [line for line in offer.confirm if line.startswith("mail")] == [
+        "mail that shop delivered is logged as postfix/site1-out"
+    ]
 
 
 def test_a_number_that_a_service_has_is_given_to_no_other() -> None:

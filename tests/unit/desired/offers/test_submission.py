@@ -56,10 +56,10 @@ def test_what_differs_is_written_beside_it() -> None:
 
     offer = offered(mail, OTHER + master + SECOND.replace("  -o local", "  -o smtpd_tls_auth_only=yes\n  -o local"))
 
-    section = text(offer).partition("parameters:")[0].partition("# people\n")[2]
+    section = text(offer).partition("parameters:")[0].partition("base: none\n\n")[2]
     assert section == (
-        "submission: {enabled: yes, wrapper: yes}\n\nservices:\n  submission/inet:\n    maxproc: 50\n    chroot: y\n"
-        "    options:\n      smtpd_helo_restrictions: $mua_helo_restrictions\n"
+        "submission: {enabled: yes, wrapper: yes}\n\nservices:\n  # people\n  submission/inet:\n"
+        "    maxproc: 50\n    chroot: y\n    options:\n      smtpd_helo_restrictions: $mua_helo_restrictions\n"
         "      local_header_rewrite_clients: static:all\n"
         "      smtpd_sender_restrictions: reject_sender_login_mismatch\n      smtpd_tls_auth_only: no\n\n"
     )
