@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from reconciler.desired.edits import SECRET
 from reconciler.desired.offers.mail_text import before_parameters, with_values, without
-from reconciler.desired.offers.offer import MAIL, Offer
+from reconciler.desired.offers.offer import MAIL, NotOffered, Offer
 from reconciler.desired.yaml_editor import scalars
 from reconciler.features import parameters, smart_host
 from reconciler.model import Secret
@@ -34,25 +34,27 @@ _FORBIDDEN = frozenset({
 })  # fmt: skip
 
 
-def find(ground: Ground) -> Offer | None:
+def find(ground: Ground) -> Offer | NotOffered | None:
     """Offer the section."""
     main = Scope(ground.origin, ground.facts)
     relay, login = main.value("relayhost").strip(SPACE), _login(ground)
-    if login is None or not _is_plain(ground, main) or main.value("smtp_sasl_auth_enable").lower() != "yes":
+    logs_in = main.value("smtp_sasl_auth_enable").lower() == "yes" and _MAPS in ground.origin.parameters
+    if not relay or not logs_in or ground.desired.section(smart_host.Schema) is not None:
         return None
-    key, user, password = login
-    if key != relay or _WRAPPED.search(relay) or not user or password.value != password.value.strip(SPACE):
-        return None
+    problem = _problem(relay, login, ground, main)
+    if problem or login is None:
+        return NotOffered(problem)
+    _, user, password = login
     values = (next(iter(scalars(text)), None) for text in (relay, user))
     quoted = [value for value in values if value]
     if len(quoted) != 2:  # noqa: PLR2004 - both
-        return None
+        return NotOffered("the name of the relay or of the user is one that YAML can't hold")
     shorter = without(ground.mail, ["relayhost", _MAPS, *_as_the_section(ground, main)])
     section = [f"{smart_host.SECTION}:", f"  nexthop: {quoted[0]}", f"  username: {quoted[1]}",
                f"  password: !secret {SECRET}"]  # fmt: skip
     pinned = with_values(shorter.text, dict(_pins(ground, main)))
     if pinned is None or not {"relayhost", _MAPS} <= {*shorter.names}:
-        return None
+        return NotOffered("the settings of the relay can't be taken out of mail.yaml at their place")
     text = before_parameters(pinned, [*shorter.comments, *section])
     table = tables_of(main, ground.origin.parameters[_MAPS])[0]
     directory = ground.facts.parameters.get("config_directory", "/etc/postfix")
@@ -68,7 +70,7 @@ def find(ground: Ground) -> Offer | None:
 def _login(ground: Ground) -> tuple[str, str, Secret] | None:
     """Return the key, the user and the password of the only row."""
     rows = split_lines(ground.logins.value) if ground.logins else []
-    if len(rows) != 1 or f"secrets/{SECRET}.age" in ground.files:
+    if len(rows) != 1:
         return None
     key, _, value = rows[0].partition("\t")
     user, colon, password = value.strip(SPACE).partition(":")
@@ -77,18 +79,37 @@ def _login(ground: Ground) -> tuple[str, str, Secret] | None:
     return (key, user, Secret(SECRET, password)) if is_login else None
 
 
-def _is_plain(ground: Ground, main: Scope) -> bool:
-    """Return whether main.cf alone decides about the relay and the login, and mail.yaml has their settings."""
+def _problem(relay: str, login: tuple[str, str, Secret] | None, ground: Ground, main: Scope) -> str:
+    """Return why the section can't say the same; empty if it can."""
+    if other := _beside(ground, main):
+        return other
+    if _WRAPPED.search(relay):
+        return f"{relay} speaks TLS from the first byte, for which the section has a service of its own"
+    if login is None:
+        rows = len(split_lines(ground.logins.value)) if ground.logins else 0
+        return f"the section has one login, and {_MAPS} has {rows or 'none that import can read'}"
+    key, user, password = login
+    if key != relay:
+        return f"the only login of {_MAPS} is for another name than {relay}"
+    if not user or password.value != password.value.strip(SPACE):
+        return "the login has no user, or blanks around its password"
+    return ""
+
+
+def _beside(ground: Ground, main: Scope) -> str:
+    """Return what else than main.cf and its settings in mail.yaml decides about the relay and the login."""
     named = {"relayhost", _MAPS}
     options = {option.name for service in ground.origin.entries for option in service.overrides}
     written = [ground.origin.parameters.get(name) for name in named]
-    return (
-        all(one and (one.where.file, one.section) == (MAIL, parameters.SECTION) for one in written)
-        and ground.desired.section(smart_host.Schema) is None
-        and not options & (named | _WRITTEN.keys() | _FORBIDDEN)
-        and not any(main.words(name) and main.value(name).lower() != "no" for name in _FORBIDDEN)
-        and smart_host.LOGIN_TABLE not in ground.desired.tables
-    )
+    if own := sorted(options & (named | _WRITTEN.keys() | _FORBIDDEN)):
+        return f"a service of master.cf has {own[0]} of its own"
+    if more := [name for name in sorted(_FORBIDDEN) if main.words(name) and main.value(name).lower() != "no"]:
+        return f"{more[0]} is set, and the section has one relay with one login"
+    if not all(one and (one.where.file, one.section) == (MAIL, parameters.SECTION) for one in written):
+        return f"relayhost and {_MAPS} are not both parameters of mail.yaml"
+    if smart_host.LOGIN_TABLE in ground.desired.tables or f"secrets/{SECRET}.age" in ground.files:
+        return f"the commit has a table {smart_host.LOGIN_TABLE} or a secret {SECRET} already"
+    return ""
 
 
 def _as_the_section(ground: Ground, main: Scope) -> Iterator[str]:

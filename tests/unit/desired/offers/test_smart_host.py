@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from reconciler.desired.offers.offer import NotOffered, Offer
 from reconciler.desired.offers.smart_host import find
 from tests.unit.desired.offers.grounds import HEAD, after, ground, text
 
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 RELAY = "  relayhost: '[relay.example]:587'\n"
 MAPS = "  smtp_sasl_password_maps: hash:/etc/postfix/sasl_passwd\n"
 LOGIN = f"{RELAY}  smtp_sasl_auth_enable: yes\n{MAPS}"
+ONE = "the section has one login, and smtp_sasl_password_maps has"
+SET = "is set, and the section has one relay with one login"
 ROW = "[relay.example]:587\tme:geheim:1\n"
 
 
@@ -30,7 +33,7 @@ def test_the_section_takes_the_place_of_the_settings() -> None:
 
     offer = find(before)
 
-    assert offer is not None
+    assert isinstance(offer, Offer)
     assert text(offer) == (
         "base: none\n\n# our provider\nsmart_host:\n  nexthop: '[relay.example]:587'\n  username: me\n"
         "  password: !secret smart_host\n\nparameters:\n  biff: no\n\n  smtp_sasl_security_options: noanonymous\n"
@@ -56,36 +59,59 @@ def test_what_the_section_would_set_otherwise_keeps_its_value(more: str, kept: d
     before = with_login(LOGIN + more)
     offer = find(before)
 
-    assert offer is not None
+    assert isinstance(offer, Offer)
     values = after(before, offer).parameters
     assert {name: values[name].value for name in kept} == kept
 
 
 @pytest.mark.parametrize(
-    ("mail", "row"),
+    ("mail", "row", "why"),
     [
-        (LOGIN, ""), (LOGIN, f"{ROW}[other.example]:587\tme:geheim\n"), (LOGIN, "relay.example\tme:geheim\n"),
-        (LOGIN, "[relay.example]:587\tgeheim\n"), (LOGIN, "[relay.example]:587\tme:gehe\udcffim\n"),
-        (LOGIN.replace("587", "465"), ROW.replace("587", "465")),
-        (LOGIN.replace("auth_enable: yes", "auth_enable: no"), ROW), (RELAY + MAPS, ROW),
-        (f"{LOGIN}  smtp_sender_dependent_authentication: yes\n", ROW), (f"{LOGIN}  smtp_tls_wrappermode: yes\n", ROW),
-        (f"{LOGIN}  sender_dependent_relayhost_maps: hash:/etc/postfix/relays\n", ROW),
+        (LOGIN, "", f"{ONE} none that import can read"),
+        (LOGIN, f"{ROW}[other.example]:587\tme:geheim\n", f"{ONE} 2"),
+        (LOGIN, "[relay.example]:587\tgeheim\n", f"{ONE} 1"),
+        (LOGIN, "[relay.example]:587\tme:gehe\udcffim\n", f"{ONE} 1"),
+        (
+            LOGIN, "relay.example\tme:geheim\n",
+            "the only login of smtp_sasl_password_maps is for another name than [relay.example]:587",
+        ),
+        (LOGIN, "[relay.example]:587\t:geheim\n", "the login has no user, or blanks around its password"),
+        (
+            LOGIN.replace("587", "465"), ROW.replace("587", "465"),
+            "[relay.example]:465 speaks TLS from the first byte, for which the section has a service of its own",
+        ),
+        (f"{LOGIN}  smtp_sender_dependent_authentication: yes\n", ROW, f"smtp_sender_dependent_authentication {SET}"),
+        (f"{LOGIN}  smtp_tls_wrappermode: yes\n", ROW, f"smtp_tls_wrappermode {SET}"),
+        (
+            f"{LOGIN}  sender_dependent_relayhost_maps: hash:/etc/postfix/relays\n", ROW,
+            f"sender_dependent_relayhost_maps {SET}",
+        ),
     ],
 )  # fmt: skip
-def test_what_the_section_can_not_say_is_not_offered(mail: str, row: str) -> None:
-    assert find(with_login(mail, row)) is None
+def test_what_the_section_can_not_say_is_not_offered_and_is_said_why(mail: str, row: str, why: str) -> None:
+    found = find(with_login(mail, row))
+
+    assert found == NotOffered(why)
+    assert "geheim" not in repr(found)
+
+
+@pytest.mark.parametrize("mail", [LOGIN.replace("auth_enable: yes", "auth_enable: no"), RELAY + MAPS])
+def test_a_relay_without_a_login_is_none(mail: str) -> None:
+    assert find(with_login(mail)) is None
 
 
 def test_a_service_with_a_relay_of_its_own_is_not_offered() -> None:
     master = "out unix - - n - - smtp -o smtp_sasl_auth_enable=no\n"
 
-    assert find(ground(HEAD + LOGIN, master, logins=ROW)) is None
+    found = find(ground(HEAD + LOGIN, master, logins=ROW))
+
+    assert found == NotOffered("a service of master.cf has smtp_sasl_auth_enable of its own")
 
 
 def test_a_table_of_another_name_is_to_be_removed_by_hand() -> None:
     offer = find(with_login(LOGIN.replace("postfix/sasl_passwd", "postfix/relay_login")))
 
-    assert offer is not None
+    assert isinstance(offer, Offer)
     assert (
         offer.confirm[-1] == "/etc/postfix/relay_login and its map stay where they are: remove them when this is live"
     )
