@@ -116,7 +116,10 @@ def _of_postsrsd(settings: Mapping[str, str]) -> str:
 
 
 def _of_secret(ground: Ground) -> str:
+    """Return why the secret can't be sealed for the section; empty if it can."""
     secrets = _secrets(ground)
+    if f"secrets/{SECRET}.age" in ground.files:
+        return f"the commit has a secret {SECRET} already"
     if len(secrets) != 1:
         return f"/etc/postsrsd.secret has {len(secrets)} secrets, and import seals one"
     is_good = re.fullmatch(r"[!-~]+", secrets[0]) and len(secrets[0]) >= srs.SHORTEST

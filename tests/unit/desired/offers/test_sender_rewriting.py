@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
 from reconciler.desired.offers.offer import NotOffered, Offer
 from reconciler.desired.offers.sender_rewriting import find
+from reconciler.model import File
 from tests.unit.desired.offers.grounds import HEAD, after, ground, text, with_postsrsd
 
 if TYPE_CHECKING:
@@ -159,6 +161,13 @@ def test_a_domain_below_an_excluded_one_is_no_difference() -> None:
 )  # fmt: skip
 def test_what_the_section_can_not_say_stays_and_is_said_why(before: Ground, why: str) -> None:
     assert find(before) == NotOffered(why)
+
+
+def test_a_secret_of_the_commit_is_never_replaced() -> None:
+    before = srs()
+    files = {**before.files, "secrets/srs.age": File.of(b"-----BEGIN AGE ENCRYPTED FILE-----\n")}
+
+    assert find(replace(before, files=files)) == NotOffered("the commit has a secret srs already")
 
 
 def test_without_its_look_ups_there_is_nothing_to_say() -> None:
