@@ -1,6 +1,7 @@
 """`python -m tests.benchmarks [--rounds N]`, as root: a push beside the floor, on throw-away hosts with a real Postfix.
 
-    python -m tests.benchmarks sizes [--sites N ...] [--entries N ...] [--flows N ...] [--markdown]
+    python -m tests.benchmarks sizes [--sites N ...] [--entries N ...] [--flows N ...] [--domains N ...] [--ahead N]
+                                     [--markdown]
 
 What users feel is the time from `git push` on, and how it grows with the host: that is what *sizes* measures.
 
@@ -20,9 +21,10 @@ import argparse
 import statistics
 import sys
 
-from tests.benchmarks import sized
 from tests.benchmarks.bench import CASES, Bench, Figures, missing
-from tests.benchmarks.sized import Size, Sized
+from tests.benchmarks.figures import LARGE, MEDIUM, SMALL, lines, markdown
+from tests.benchmarks.sized import Sized
+from tests.benchmarks.states import Size
 
 WAYS = {
     "floor": "floor.sh",
@@ -39,23 +41,27 @@ def main() -> None:
     parser.add_argument("what", nargs="?", choices=("once", "sizes"), default="once", help="(%(default)s)")
     parser.add_argument("--sites", type=int, nargs="*", default=[10, 100, 500, 2000], help="sizes: numbers of sites")
     parser.add_argument("--flows", type=int, nargs="*", default=[10, 1000], help="sizes: numbers of flows")
+    parser.add_argument("--domains", type=int, nargs="*", default=[1000], help="sizes: numbers of signed mail domains")
+    parser.add_argument("--ahead", type=int, default=1000, help="sizes: commits that are pushed at once (%(default)s)")
     parser.add_argument("--markdown", action="store_true", help="sizes: print the tables of docs/performance.md")
     parser.add_argument("--rounds", type=int, default=9, help="how often each is measured (%(default)s)")
     parser.add_argument("--idle", type=float, default=20.0, help="seconds to watch an idle daemon for (%(default)g)")
-    parser.add_argument("--entries", type=int, nargs="*", default=[1_000, 100_000], help="the sizes of tables")
+    parser.add_argument("--entries", type=int, nargs="*", help="sizes of tables")
     options = parser.parse_args()
     if lacking := missing():
         sys.exit(f"throw-away hosts need {', '.join(lacking)}: run tests/run once, as root")
     if options.what == "sizes":
+        entries = [SMALL, MEDIUM, LARGE] if options.entries is None else options.entries
         sizes = [
             *(Size(sites=number) for number in options.sites),
-            *(Size(entries=number) for number in options.entries),
+            *(Size(entries=number) for number in entries),
             *(Size(flows=number) for number in options.flows),
+            *(Size(domains=number) for number in options.domains),
         ]
-        measured = [Sized(size, options.rounds).run() for size in sizes]
-        print("\n".join(sized.markdown(measured) if options.markdown else sized.lines(measured)))
+        measured = [Sized(size, options.rounds, options.ahead).run() for size in sizes]
+        print("\n".join(markdown(measured) if options.markdown else lines(measured)))
         return
-    small, large = options.entries
+    small, large = options.entries or (SMALL, MEDIUM)
     figures = Bench(options.rounds, (small, large), options.idle).run()
     print("\n".join(table(figures)))
 

@@ -3,10 +3,12 @@
     push_probe.py '{"clone": PATH, "banner": TEXT, "recipient": ADDRESS, "gone": ADDRESS, "floor": [SCRIPT, PATH]}'
 
 The time begins with `git push`. What shows is a *banner*, that a *recipient* is known, or that one is *gone*. With
-*floor*, that script is started when the push is over. Prints one line of JSON.
+*floor*, that script is started when the push is over. Prints one line of JSON, with the *processor* time of all that
+was started here.
 """
 
 import json
+import resource
 import socket
 import subprocess
 import sys
@@ -15,7 +17,7 @@ import time
 from contextlib import suppress
 from typing import Any
 
-PATIENCE = 120.0
+PATIENCE = 600.0
 PAUSE = 0.002
 
 
@@ -48,7 +50,8 @@ def main(asked: dict[str, Any]) -> dict[str, Any]:
     thread.join()
     if trouble:
         raise SystemExit(trouble[0])
-    return {"shown": shown, **ended}
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return {"shown": shown, "processor": used.ru_utime + used.ru_stime, **ended}
 
 
 def shows(asked: dict[str, Any]) -> bool:

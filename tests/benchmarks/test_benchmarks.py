@@ -23,16 +23,17 @@ def test_the_benchmark_measures_and_prints_80_columns() -> None:
 
 
 def test_pushes_are_measured_from_git_push_on_at_any_size() -> None:
-    options = ("sizes", "--rounds", "1", "--sites", "3", "12", "--entries", "--flows", "2")
-    argv = (sys.executable, "-m", "tests.benchmarks", *options)
+    sizes = ("--sites", "3", "12", "--entries", "--flows", "--domains", "2")
+    argv = (sys.executable, "-m", "tests.benchmarks", "sizes", "--rounds", "1", "--ahead", "30", *sizes)
     done = subprocess.run(argv, cwd=CHECKOUT, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     lines = done.stdout.splitlines()
-    assert [line for line in lines if not line.startswith(" ")][:3] == ["3 sites", "12 sites", "2 flows"]
+    assert [line for line in lines if not line.startswith(" ")][:3] == ["3 sites", "12 sites", "2 domains"]
     assert sum(line.startswith("  one site more") for line in lines) == 2
+    assert sum(line.startswith("  30 commits ahead") for line in lines) == 3
     assert "rehearse" in done.stdout
     assert sum(" MiB at rest, " in line for line in lines) == 3
-    assert lines[-1].startswith("one site more: 12 sites takes ")
+    assert sum(line.startswith("one site more, 12 sites: ") for line in lines) == 2
     assert max(map(len, lines)) <= 80
 
 

@@ -1,7 +1,6 @@
 """Inside a throw-away host: reconciler as it is, with a line for each step that it takes.
 
-    timed.py FILE ARGUMENTS...    a line of JSON in FILE for each step: {"step": "lint", "seconds": 0.02, "peak": 61,
-                                  "children": 12}, the peaks in MiB: its own, and the largest of its children's
+    timed.py FILE ARGUMENTS...    a line of JSON in FILE for each step: {"step": "lint", "seconds": 0.02}
 
 Nothing of reconciler knows of it: the names by which the modules of a pass call their steps are wrapped.
 """
@@ -10,7 +9,6 @@ from __future__ import annotations
 
 import functools
 import json
-import resource
 import sys
 import time
 from pathlib import Path
@@ -44,9 +42,7 @@ def timed(function: Callable[..., Any], step: str) -> Callable[..., Any]:
         try:
             return function(*arguments, **named)
         finally:
-            own, children = (resource.getrusage(who).ru_maxrss >> 10 for who in (0, resource.RUSAGE_CHILDREN))
-            seconds = time.monotonic() - began
-            line = json.dumps({"step": step, "seconds": seconds, "peak": own, "children": children})
+            line = json.dumps({"step": step, "seconds": time.monotonic() - began})
             with OUTPUT.open("a", encoding="ascii") as stream:
                 stream.write(f"{line}\n")
 

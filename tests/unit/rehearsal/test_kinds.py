@@ -14,7 +14,7 @@ from reconciler.postfix.scopes import Scope
 from reconciler.rehearsal.kinds import FEW, MOST, Changed, changed_by, choose, with_few_scopes
 from reconciler.rehearsal.script import Script, write
 from reconciler.trees.plan import diff
-from tests.benchmarks.states import address_of, state
+from tests.benchmarks.states import Size, address_of, state
 from tests.unit.host_facts import HOST, facts
 from tests.unit.rehearsals import script_of
 
@@ -28,7 +28,7 @@ NOTHING = Changed(frozenset())
 
 def played(files: dict[str, str], changed: Changed | None = NOTHING, host: Facts = OWN, sites: int = SITES) -> Script:
     """Write the script for many sites with more files."""
-    texts = state(sites=sites) | files
+    texts = state(Size(sites=sites)) | files
     desired = load({path: File.of(text.encode()) for path, text in texts.items()}, "mx.test.example", {})
     assert not desired.findings
     return write(desired, host, compose(desired, host), changed)
@@ -100,7 +100,7 @@ def test_a_table_that_changes_changes_the_services_whose_options_name_it() -> No
 
 def test_a_setting_of_main_cf_for_one_transport_makes_it_a_kind_of_its_own() -> None:
     lines = "".join(f"s{one} unix - - n - - smtp\n  -o smtp_helo_name=x{one}.test\n" for one in range(9))
-    mail = state()["mail.yaml"] + "  s7_destination_concurrency_limit: 1\n"
+    mail = state(Size())["mail.yaml"] + "  s7_destination_concurrency_limit: 1\n"
     assert [name for name in agents(played({"master.d/m.cf": lines, "mail.yaml": mail}, sites=0)) if name[0] == "s"
             and name[1:].isdigit()] == ["s0", "s1", "s7"]  # fmt: skip
 
@@ -108,7 +108,7 @@ def test_a_setting_of_main_cf_for_one_transport_makes_it_a_kind_of_its_own() -> 
 def test_listeners_that_differ_by_address_alone_are_alike() -> None:
     lines = "".join(f"{address_of(one)}:25 inet n - n - - smtpd\n" for one in range(1, 10))
     lines += f"{address_of(10)}:587 inet n - n - - smtpd\n  -o smtpd_tls_wrappermode=yes\n"
-    files = {"master.d/l.cf": lines, "mail.yaml": state()["mail.yaml"] + "services: {smtp/inet: null}\n"}
+    files = {"master.d/l.cf": lines, "mail.yaml": state(Size())["mail.yaml"] + "services: {smtp/inet: null}\n"}
     asked = {one["listener"]["address"] for one in played(files, sites=0).play["dialogues"]}
     assert asked == {address_of(1), address_of(2), address_of(10)}
     changed = Changed(frozenset({f"{address_of(7)}:25/inet"}))
