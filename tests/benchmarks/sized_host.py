@@ -33,16 +33,22 @@ zone "64.100.in-addr.arpa" { type primary; file "/tmp/reverse.zone"; };
 
 
 class SizedHost(MeasuredHost):
-    """A host with a state of a size; its files are copied in one go, and the first converge is timed."""
+    """A host with a state of a size, or these *files*; they are copied in one go, and the first converge is timed.
 
-    def __init__(self, size: Size, *, settle: str = "0s", settings: str = "") -> None:
+    It has the addresses and names of one site more.
+    """
+
+    def __init__(
+        self, size: Size, files: Mapping[str, str] | None = None, settle: str = "0s", settings: str = ""
+    ) -> None:
         self.size, self.converged = size, 0.0
+        self._files = files or state(size)
         super().__init__(state={"mail.yaml": MAIL}, settle=settle, settings=settings, adopt=False, daemon=False)
 
     def _prepare(self) -> None:
-        files = state(self.size)
+        files = self._files
         self.host.run("ip", "-batch", "-", input=address_commands(self.size.sites + 1))
-        unpack(self.host, "/root/state", files | {"mail.yaml": MAIL})
+        unpack(self.host, "/root/state", {**files, "mail.yaml": MAIL} if self.size.domains else files)
         serve_names(self.host, self.size.sites + 1)
         self.host.run("reconciler", "init", REPOSITORY, "--from", "/root/state", timeout=LONG)
         self.host.run("git", "clone", "--quiet", REPOSITORY, CLONE)

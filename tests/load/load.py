@@ -2,7 +2,8 @@
 
 smtp-source sends in runs of a known number of messages, each to a recipient of its own; a run that ends well had every
 message accepted. smtp-sink writes down each message that arrives. What is neither there nor in the queue is lost, what
-is there twice was sent twice. Raises HostError when the host does not do as it should.
+is there twice was sent twice. With sites, each commit adds one more to them or removes that again.
+Raises HostError when the host does not do as it should.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from tests.e2e.special_hosts import MeasuredHost
+from tests.benchmarks.sized_host import LONG, SizedHost
+from tests.benchmarks.states import Size, site
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,10 +34,9 @@ parameters:
   mydestination: mx1.example.com, localhost
   enable_long_queue_ids: yes
   smtpd_banner: mx1.example.com ESMTP {number}
-  virtual_alias_domains: load.test
 """,
     "tables/transport": "sink.test  smtp:[127.0.0.1]:2525\nother{number}.test  relaylim:\n",
-    "tables/virtual": "info@load.test  root\nuser{number}@load.test  root\n",
+    "tables/virtual": "load.test  -\ninfo@load.test  root\nuser{number}@load.test  root\n",
 }
 BROKEN = (
     ("mail.yaml", "  smtpd_sender_restrictions: reject_unknown_sender_domian\n"),
@@ -56,6 +57,8 @@ until [ -e /tmp/stop ]; do
     sleep {pause}
 done
 """
+KILLED_WITHIN = 2.5
+"""Seconds from the start of a push in which something dies, at least; longer where pushes last longer."""
 ARRIVED = re.compile(r"^X-Rcpt-Args: <([^>]+)>", re.MULTILINE)
 REFUSED = re.compile(r"\b[45]\d\d[ -][45]\.\d+\.\d+ .*")
 
@@ -86,29 +89,47 @@ class Figures:
         return not (self.lost or self.twice or self.refusals) and self.live == self.last_good
 
 
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is to happen: so many commits, of which some are broken, to a host with so many sites.
+
+    With so many of the commits the daemon is killed, and with so many Postfix's master. *settings* are added to the
+    host's. A run of smtp-source is a *batch* of messages, with a *pause* after it.
+    """
+
+    commits: int
+    broken: int
+    kills: int
+    deaths: int
+    sites: int = 0
+    settings: str = ""
+    settle: str = "300ms"
+    batch: int = 200
+    pause: float = 0.0
+
+
 class Load:
-    """One such run; *settings* are added to the site's. A run of smtp-source is a batch, with a pause after it."""
+    """One such run."""
 
-    batch, pause = 200, 0.0
-
-    def __init__(self, commits: int, broken: int, kills: int, deaths: int, settings: str, settle: str) -> None:
-        self._random = random.Random(commits)
-        numbers = range(1, commits + 1)
-        self._broken = set(self._random.sample(numbers, broken))
-        self._kills = set(self._random.sample(numbers, kills))
-        self._deaths = set(self._random.sample(numbers, deaths))
-        self._commits, self._settings, self._settle = commits, settings, settle
-        self.figures = Figures(commits=commits, broken=broken)
+    def __init__(self, plan: Plan) -> None:
+        self._random = random.Random(plan.commits)
+        numbers = range(1, plan.commits + 1)
+        self._broken = set(self._random.sample(numbers, plan.broken))
+        self._kills = set(self._random.sample(numbers, plan.kills))
+        self._deaths = set(self._random.sample(numbers, plan.deaths))
+        self._plan, self._longest = plan, KILLED_WITHIN
+        self.figures = Figures(commits=plan.commits, broken=plan.broken)
 
     def run(self, say: bool = False) -> Figures:
         """Do it all."""
         began = time.monotonic()
-        first = {path: text.format(number=0) for path, text in STATE.items()}
-        with MeasuredHost(state=first, settle=self._settle, settings=self._settings) as adopted:
+        plan = self._plan
+        with SizedHost(Size(sites=plan.sites), self._first(), plan.settle, plan.settings) as adopted:
             self._site = adopted
+            adopted.start_daemon()
             adopted.host.start("smtp-sink", "-u", "nobody", "-D", "/tmp/arrived", "127.0.0.1:2525", "256")
-            source = adopted.host.start("bash", "-c", SOURCE.format(batch=self.batch, pause=self.pause))
-            for number in range(1, self._commits + 1):
+            source = adopted.host.start("bash", "-c", SOURCE.format(batch=plan.batch, pause=plan.pause))
+            for number in range(1, plan.commits + 1):
                 self._commit(number)
                 if say and number % 10 == 0:
                     print(f"  {number} commits, {dict(self.figures.outcomes)}", flush=True)
@@ -122,17 +143,29 @@ class Load:
         self.figures.seconds = time.monotonic() - began
         return self.figures
 
+    def _first(self) -> dict[str, str]:
+        """Return the first state."""
+        files = {path: text.format(number=0) for path, text in STATE.items()}
+        for number in range(1, self._plan.sites + 1):
+            files |= site(number)
+        return files
+
     def _commit(self, number: int) -> None:
         """One commit, pushed, with what befalls the host meanwhile, until it is concluded."""
-        files = {path: text.format(number=number) for path, text in STATE.items()}
+        files: dict[str, str | None] = {path: text.format(number=number) for path, text in STATE.items()}
+        if self._plan.sites:
+            one_more = site(self._plan.sites + 1)
+            files |= one_more if number % 2 else dict.fromkeys(one_more)
         files["master.d/extra.cf"] = f"127.0.0.1:{3000 + number % 2} inet n - n - - smtpd\n"
         if number in self._broken:
             path, line = BROKEN[number % len(BROKEN)]
-            files[path] = files[path] + line
+            files[path] = f"{files[path]}{line}"
         killer = threading.Thread(target=self._strike, args=(number,))
+        began = time.monotonic()
         killer.start()
         pushed = self._site.push(files, f"Commit {number}")
         killer.join()
+        self._longest = max(KILLED_WITHIN, time.monotonic() - began)
         outcome = self._concluded(pushed.oid) if pushed.accepted else "rejected at the push"
         self.figures.outcomes[outcome] += 1
         if number not in self._broken:
@@ -144,7 +177,7 @@ class Load:
     def _strike(self, number: int) -> None:
         """Kill what is to be killed with this commit, somewhere in the time that a push takes."""
         if number in self._kills or number in self._deaths:
-            time.sleep(self._random.random() * 2.5)
+            time.sleep(self._random.random() * self._longest)
         if number in self._deaths:
             self._site.host.run("sh", "-c", "kill -KILL $(cat /var/spool/postfix/pid/master.pid)", check=False)
             self.figures.masters_killed += 1
@@ -164,7 +197,7 @@ class Load:
             outcomes = [end["conclusion"]["outcome"] for end in ends if end["conclusion"]["revision"] == oid]
             return next((outcome for outcome in reversed(outcomes) if outcome != "Postponed"), "")
 
-        return self._site.host.wait_for(found, 60, f"the end of {oid[:7]}")
+        return self._site.patiently(found, f"the end of {oid[:7]}", LONG)
 
     def _settle_down(self) -> None:
         """Wait until what is in the queue has gone out; what master's death left locked is looked for again."""
@@ -191,7 +224,7 @@ class Load:
     def _accepted(self, runs: list[str]) -> Iterator[str]:
         """The recipients of the runs that ended well, as smtp-source numbers them."""
         for run in runs:
-            yield from (f"{number}r{run}@sink.test" for number in range(1, self.batch + 1))
+            yield from (f"{number}r{run}@sink.test" for number in range(1, self._plan.batch + 1))
 
     def _vanished(self, arrived: Counter[str], queued: set[str]) -> list[str]:
         """Messages of torn runs that the log says were queued, and that are nowhere."""

@@ -8,17 +8,19 @@ from __future__ import annotations
 import pytest
 
 from tests.e2e.hosts import missing
-from tests.load.load import Load, table
+from tests.load.load import Load, Plan, table
+
+FEW = Plan(commits=20, broken=5, kills=4, deaths=2, batch=20, pause=0.2)
+AMONG_SITES = Plan(commits=8, broken=2, kills=3, deaths=1, sites=300, batch=20, pause=0.2)
 
 
+@pytest.mark.parametrize("plan", [FEW, AMONG_SITES], ids=["few files", "many sites"])
 def test_mail_flows_while_commits_are_pushed_and_daemons_and_masters_are_killed(
-    capsys: pytest.CaptureFixture[str],
+    plan: Plan, capsys: pytest.CaptureFixture[str]
 ) -> None:
     if lacking := missing():
         pytest.fail(f"these tests need {', '.join(lacking)}: run tests/run as root", pytrace=False)
-    load = Load(commits=20, broken=5, kills=4, deaths=2, settings="", settle="300ms")
-    load.batch, load.pause = 20, 0.2
-    figures = load.run()
+    figures = Load(plan).run()
     with capsys.disabled():
         print("", *table(figures), sep="\n    ")
     assert figures.delivered > 0
