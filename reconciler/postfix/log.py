@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from reconciler.model.ascii_text import SPACE
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator
+    from collections.abc import Callable, Collection, Iterable, Iterator
 
 # Commands that users and control panels run log under the same name; their errors are not errors of the daemons.
 COMMANDS = frozenset({
@@ -85,12 +85,8 @@ def warning_lines(lines: Iterable[str], names: Collection[str]) -> list[LogLine]
 
 def of_daemons(lines: Iterable[str], names: Collection[str]) -> Iterator[LogLine]:
     """Return the lines of an instance's daemons, without those that a killed master explains."""
-    parsed = (line for text in lines if (line := parse(text)))
-    return (
-        line
-        for line in parsed
-        if line.program not in COMMANDS and _is_of(line, names) and not _ORPHANS.match(line.text)
-    )
+    parsed, is_of = (line for text in lines if (line := parse(text))), _named(names)
+    return (line for line in parsed if line.program not in COMMANDS and is_of(line) and not _ORPHANS.match(line.text))
 
 
 def steady(text: str) -> str:
@@ -100,18 +96,20 @@ def steady(text: str) -> str:
 
 def since_activation(lines: list[str], names: Collection[str] = ("postfix",)) -> list[str]:
     """Return the lines since the master last read its configuration: what was rolled back before excuses nothing."""
-    starts = [number for number, text in enumerate(lines) if (line := parse(text)) and _is_activation(line, names)]
+    is_of = _named(names)
+    starts = [number for number, text in enumerate(lines) if (line := parse(text)) and _is_activation(line, is_of)]
     return lines[starts[-1] :] if starts else lines
 
 
 def until_activation(lines: list[str], names: Collection[str] = ("postfix",)) -> list[str]:
     """Return the lines up to the first activation, which the configuration before caused; none without one."""
-    starts = (number for number, text in enumerate(lines) if (line := parse(text)) and _is_activation(line, names))
+    is_of = _named(names)
+    starts = (number for number, text in enumerate(lines) if (line := parse(text)) and _is_activation(line, is_of))
     return lines[: next(starts, 0)]
 
 
-def _is_activation(line: LogLine, names: Collection[str]) -> bool:
-    return line.program == "master" and _is_of(line, names) and line.text.startswith(_ACTIVATED)
+def _is_activation(line: LogLine, is_of: Callable[[LogLine], bool]) -> bool:
+    return line.program == "master" and is_of(line) and line.text.startswith(_ACTIVATED)
 
 
 def was_stopped(last_line: str) -> bool | None:
@@ -124,5 +122,7 @@ def was_stopped(last_line: str) -> bool | None:
     return line.text.rstrip(SPACE) == "terminating on signal 15" if line else None
 
 
-def _is_of(line: LogLine, names: Collection[str]) -> bool:
-    return any(line.tag.startswith(f"{name}/") for name in names)
+def _named(names: Collection[str]) -> Callable[[LogLine], bool]:
+    """Return whether a line is of one of these names, of which there may be one for each of thousands of services."""
+    known, lengths = frozenset(names), {len(name) for name in names}
+    return lambda line: any(line.tag[one : one + 1] == "/" and line.tag[:one] in known for one in lengths)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import pytest
 
 from reconciler.postfix.log import (
@@ -83,6 +85,26 @@ def test_mistakes_of_people_at_commands_are_not_fatal() -> None:
 
 def test_another_instance_is_not_ours() -> None:
     assert fatal("mail-log-fatal.txt", "postfix-out") == []
+
+
+def test_the_lines_of_thousands_of_services_are_looked_up_and_not_compared_with_each_name() -> None:
+    class Counted(str):
+        __slots__ = ()
+        asked: ClassVar[int] = 0
+
+        def __eq__(self, other: object) -> bool:
+            Counted.asked += 1
+            return super().__eq__(other)
+
+        __hash__ = str.__hash__
+
+    names = {Counted(f"postfix/site{number}-out") for number in range(2000)} | {"postfix"}
+    line = "2026-11-27T02:57:39.738934+00:00 mx1 postfix/{}/smtp[1380]: fatal: no"
+    lines = [line.format(name) for name in ("site7-out", "site1999-out", "site2000-out", "site7-out/deep")] * 50
+    assert [found.tag for found in fatal_lines(lines, names)[:3]] == [
+        "postfix/site7-out/smtp", "postfix/site1999-out/smtp", "postfix/site2000-out/smtp",
+    ]  # fmt: skip
+    assert Counted.asked < 20 * len(lines)
 
 
 def test_a_server_configuration_error_is_fatal_for_those_who_ask() -> None:
