@@ -127,10 +127,10 @@ def candidates(name: str) -> list[str]:
     return ["logs/HEAD", *refs, *(f"logs/{ref}" for ref in refs)]
 
 
-def is_regular(path: Path) -> bool:
+def is_regular(path: Path | str) -> bool:
     """Return whether the file is there; raise ValueError for a pipe, a socket or a device."""
     try:
-        mode = path.stat().st_mode
+        mode = os.stat(path).st_mode  # noqa: PTH116 - thousands of objects are looked at, and a Path takes longer than that
     except (FileNotFoundError, NotADirectoryError):
         return False
     if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):

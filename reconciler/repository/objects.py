@@ -40,24 +40,25 @@ class ObjectTooLarge(InvalidSource):
 
 def whole(handle: pygit2.Repository, oid: pygit2.Oid | str) -> pygit2.Repository:
     """Return the handle if it can read an object; libgit2 1.9 hangs with the GIL on a truncated loose one."""
-    path, inflating = Path(handle.path, "objects", str(oid)[:2], str(oid)[2:]), zlib.decompressobj()
-    data = path.read_bytes() if is_regular(path) else b""  # else packed, or from a push that git has just checked
+    name = str(oid)
+    path, inflating = f"{handle.path}objects/{name[:2]}/{name[2:]}", zlib.decompressobj()
+    loose = is_regular(path)  # else packed, or from a push that git has just checked
+    data = Path(path).read_bytes() if loose else b""
     try:
         if data:
             start, data = inflating.decompress(data, _PIECE), inflating.unconsumed_tail
             header = _LOOSE.match(start)
-            _measure(str(oid), header[1] == b"blob" if header else False, int(header[2][:_DIGITS]) if header else 0)
+            _measure(name, header[1] == b"blob" if header else False, int(header[2][:_DIGITS]) if header else 0)
         while data and not inflating.eof:
             inflating.decompress(data, _PIECE)
             data = inflating.unconsumed_tail
     except zlib.error as error:
         raise ValueError(f"object {oid} is damaged: {error}") from error
-    if path.is_file():
-        if not inflating.eof:
-            raise ValueError(f"object {oid} is truncated")
-    else:
+    if not loose:
         kind, size = handle.odb.read_header(oid)
-        _measure(str(oid), kind == ObjectType.BLOB, size)
+        _measure(name, kind == ObjectType.BLOB, size)
+    elif not inflating.eof:
+        raise ValueError(f"object {oid} is truncated")
     return handle
 
 
