@@ -142,7 +142,7 @@ def _renamed(path: str, suffix: str) -> str:
 
 
 def _is_prose(name: str) -> bool:
-    name = PurePosixPath(name).name
+    name = name.rpartition("/")[2]
     return name.startswith((".", "README")) or name.endswith(".md")
 
 
@@ -383,8 +383,7 @@ def unsealed(files: Tree, opened: Collection[str]) -> Iterator[Finding]:
     """Yield an error for each misnamed or unencrypted file in secrets/; those in *opened* were decrypted."""
     for path in sorted(files):
         name = path.removeprefix("secrets/")
-        base = PurePosixPath(name).name
-        if name in {path, "recipients"} or base.startswith((".", "README")):
+        if name in {path, "recipients"} or name.rpartition("/")[2].startswith((".", "README")):
             continue
         if _SECRET.fullmatch(name):
             if name.removesuffix(".age") not in opened and not is_sealed(files[path]):

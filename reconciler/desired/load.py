@@ -17,7 +17,17 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from reconciler.desired import deployed, described, flows, layout, master_d, schema_errors, text_faults, yaml_reader
+from reconciler.desired import (
+    deployed,
+    described,
+    flows,
+    layout,
+    master_d,
+    schema_errors,
+    text_faults,
+    yaml_memory,
+    yaml_reader,
+)
 from reconciler.desired.allowances import found_in
 from reconciler.desired.budget import BoundedFindings, Budget
 from reconciler.desired.causes import without_consequences
@@ -83,7 +93,8 @@ def load(files: Tree, host: str, secrets: Mapping[str, Secret], budget: Budget |
             _overlay(merged, above)
     own = master_d.read(files, findings, budget, has_stock=master_d.has_stock(merged))
     commit = _Commit(_sealed(files), own)
-    entries = ((path, read(path)) for path in sorted(files) if layout.entry_of(path))
+    of_sites = filter(layout.entry_of, sorted(files))
+    entries = ((path, yaml_memory.read(path, files[path], findings, budget)) for path in of_sites)
     allowed = _graft(merged, entries, findings)
     sections = _judged(merged, commit, findings)
     for path, above in hosts.items():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from reconciler.desired.text_faults import clean
@@ -75,7 +77,16 @@ def test_of_a_conflict_one_side_is_read_at_its_lines() -> None:
     assert told.startswith("mail.yaml:2:1 a merge left its marks in lines 2, 4, 6, 8;")
 
 
-def test_files_without_faults_are_the_same_value() -> None:
+def test_files_without_faults_are_the_same_value_and_small_ones_are_read_once() -> None:
     files = {"mail.yaml": File.of(b"a: b\n"), "tables/virtual": File.of("ä@b c@d\n".encode())}
+    times: list[str] = []
 
-    assert clean(files)[0] is files
+    def read() -> bytes:
+        times.append("once")
+        return b"a: b\n"
+
+    files["mail.yaml"] = replace(files["mail.yaml"], read=read)
+    cleaned, found = clean(files)
+    assert (cleaned, found) == (files, [])
+    assert [cleaned["mail.yaml"].read() for _ in range(3)] == [b"a: b\n"] * 3
+    assert times == ["once"]
