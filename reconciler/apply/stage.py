@@ -93,7 +93,7 @@ def _rehearse(rehearsal: Rehearsal, stage: Stage, edges: Edges) -> list[Finding]
     run, the fault is the rehearsal's, and nothing was rehearsed.
     """
     edges.say("rehearse")
-    done = rehearse(rehearsal.script, stage.root, edges.settings.config_directory, edges.host)
+    done = rehearse(rehearsal.script(), stage.root, edges.settings.config_directory, edges.host)
     return rehearsal.excuse(done.findings) if done.is_whole else done.findings
 
 
@@ -171,9 +171,9 @@ class Staged:
 
 @dataclass(frozen=True, slots=True)
 class Rehearsal:
-    """The script of a rehearsal; *excuse* turns findings that the live commit has as well into warnings."""
+    """A rehearsal: *script* writes what is played; *excuse* turns findings that are live as well into warnings."""
 
-    script: Script
+    script: Callable[[], Script]
     excuse: Callable[[list[Finding]], list[Finding]]
 
 

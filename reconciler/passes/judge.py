@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from functools import cached_property, partial
+from functools import cache, cached_property, partial
 from typing import TYPE_CHECKING
 
 from reconciler.apply.activate import answering
@@ -58,6 +58,7 @@ if TYPE_CHECKING:
     from reconciler.host.settings import Settings
     from reconciler.model import Plan, Revision, Tree
     from reconciler.postfix.root_equivalent import Power
+    from reconciler.rehearsal.script import Script
     from reconciler.repository.repo import Repository
     from reconciler.state.generations import Generations
     from reconciler.state.manifest import Generation
@@ -359,12 +360,14 @@ def to_rehearse(judged: Judged, live: LiveCommit, edges: Edges) -> Order:
     if edges.settings.rehearsal != "on" or possible.limit(edges.host):
         return order
 
-    script = write(*judged.understood, changed_by(order.plan))
+    @cache  # a pass whose check is remembered plays nothing, and among thousands of services a script takes long
+    def script() -> Script:
+        return write(*judged.understood, changed_by(order.plan))
 
     def excuse(findings: list[Finding]) -> list[Finding]:
         if not errors_in(findings):
             return findings
-        return excused(findings, _rehearsed(live, judged.revision, script.played, edges))
+        return excused(findings, _rehearsed(live, judged.revision, script().played, edges))
 
     return replace(order, rehearsal=Rehearsal(script, excuse))
 
