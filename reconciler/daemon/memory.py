@@ -13,7 +13,7 @@ import os
 from pathlib import Path
 
 from reconciler.daemon.malloc import return_free_memory
-from reconciler.postfix.past import forget_oldest
+from reconciler.postfix.past import forget_oldest, forget_passes
 
 _GROWN = 2 << 20  # bytes: a pass with nothing to do takes less
 _AT_ONCE = 16
@@ -27,7 +27,11 @@ class MemoryBound:
         self._most, self._rested = most, 0
 
     def rest(self) -> None:
-        """Return free memory after a pass that took more, and drop what is remembered as long as it is too much."""
+        """Return free memory after a pass that took more, and drop what is remembered as long as it is too much.
+
+        What was of use in the pass alone is dropped in any case.
+        """
+        forget_passes()
         if (held := resident()) <= self._rested + _GROWN:
             self._rested = min(self._rested, held)  # what a peak left is not what later passes are compared with
             return

@@ -20,10 +20,13 @@ _all: list[Past[Any]] = []
 
 
 class Past(Generic[T]):
-    """Values by their keys, *most* of them at a time; a value must not be changed."""
+    """Values by their keys, *most* of them at a time; a value must not be changed.
 
-    def __init__(self, most: int) -> None:
-        self._most = most
+    What is of use *in_a_pass* alone is not kept for the next one: forget_passes() drops it.
+    """
+
+    def __init__(self, most: int, *, in_a_pass: bool = False) -> None:
+        self._most, self.in_a_pass = most, in_a_pass
         self._values: dict[Hashable, tuple[int, T]] = {}  # the least recently used is the first
         _all.append(self)
 
@@ -66,6 +69,13 @@ def condensed(values: tuple[Hashable, ...]) -> tuple[Hashable, ...]:
     A function stands for itself, because its hash is its place in memory, where another may be later.
     """
     return tuple(value if callable(value) else hash(value) for value in values)
+
+
+def forget_passes() -> None:
+    """Drop what was of use in a pass alone."""
+    for past in _all:
+        while past.in_a_pass and len(past):
+            past.forget()
 
 
 def forget_oldest() -> bool:

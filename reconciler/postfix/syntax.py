@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from reconciler.model import Finding, Parameter, Service, Where, did_you_mean, error_at
 from reconciler.model.ascii_text import SPACE, split_words
+from reconciler.postfix.past import Past
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -132,6 +133,11 @@ def one_line(value: str) -> str:
 # ---- master.cf -------------------------------------------------------------------------------------------------------
 
 
+_LARGE = 16384
+_read: Past[tuple[tuple[Service, ...], tuple[Finding, ...]]] = Past(4, in_a_pass=True)
+"""Of what is live and of what is to be, each with two names of the file."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Token:
     text: str
@@ -140,7 +146,21 @@ class _Token:
 
 
 def read_master(text: str, file: str) -> tuple[list[Service], list[Finding]]:
-    """Read master.cf entries in their order; duplicates are kept, so that a caller can refuse them."""
+    """Read master.cf entries in their order; duplicates are kept, so that a caller can refuse them.
+
+    A pass reads the same few texts several times; what a large one says is kept until the pass is over.
+    """
+    if len(text) < _LARGE:
+        return _entries(text, file)
+    known = _read.used((text, file))
+    if known is None:
+        services, findings = _entries(text, file)
+        known = tuple(services), tuple(findings)
+        _read.keep((text, file), known)
+    return list(known[0]), list(known[1])
+
+
+def _entries(text: str, file: str) -> tuple[list[Service], list[Finding]]:
     services: list[Service] = []
     findings: list[Finding] = []
     for logical in logical_lines(text):

@@ -42,6 +42,15 @@ def test_nothing_is_dropped_below_the_bound(past: Past[bytearray]) -> None:
     assert bound.limits == []
 
 
+def test_what_was_of_use_in_a_pass_alone_is_dropped_below_the_bound_too(past: Past[bytearray]) -> None:
+    past.in_a_pass = True
+    bound = MemoryBound(resident() + 20 * MIB)
+
+    bound.rest()
+
+    assert len(past) == 0
+
+
 def test_a_bound_that_cannot_hold_is_told_and_fails_nothing(past: Past[bytearray]) -> None:
     bound = MemoryBound(MIB)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from reconciler.postfix.past import Past, condensed, forget_oldest
+from reconciler.postfix.past import Past, condensed, forget_oldest, forget_passes
 
 
 def test_the_least_recently_used_value_is_dropped_for_another() -> None:
@@ -46,6 +46,17 @@ def test_the_oldest_of_all_kinds_is_forgotten_until_nothing_is_left() -> None:
         left.append((len(few), len(others)))
 
     assert left == [(1, 1), (0, 1), (0, 0)]
+
+
+def test_what_is_of_use_in_a_pass_alone_is_dropped_with_it() -> None:
+    lasting, passing = Past[str](9), Past[str](9, in_a_pass=True)
+    lasting.keep("a", "A")
+    passing.keep("b", "B")
+    passing.keep("c", "C")
+
+    forget_passes()
+
+    assert (len(lasting), len(passing)) == (1, 0)
 
 
 def test_what_an_answer_depends_on_is_the_same_for_equal_values_and_another_for_others() -> None:

@@ -167,3 +167,17 @@ def test_a_duplicate_service_names_both_places_for_the_finding_may_be_shown_at_e
 
     assert (str(finding.where), str(finding.also)) == ("two.cf:1:1", "one.cf:1:1")
     assert "one.cf:1:1 and two.cf:1:1 define it" in finding.text
+
+
+def test_a_large_file_that_is_read_again_says_the_same_at_the_place_of_its_name() -> None:
+    lines = "".join(f"s{number} unix - - n - - smtp\n  -o smtp_helo_name=h{number}.test\n" for number in range(400))
+    text = f"{lines}broken\n"
+    services, findings = read_master(text, "master.cf")
+    services.clear()
+    again, same = read_master(text, "master.cf")
+    assert len(again) == 400
+    assert same == findings
+    assert len(findings) == 1
+    elsewhere = read_master(text, "/etc/postfix/master.cf")[0]
+    assert [one.where.file for one in (again[7], elsewhere[7])] == ["master.cf", "/etc/postfix/master.cf"]
+    assert read_master(f"{lines}last unix - - n - - smtp\n", "master.cf")[0][-1].name == "last"
