@@ -238,9 +238,12 @@ def activate(step: Activation, before: postfix.Instance, after: postfix.Instance
 def _services(generation: Generation, edges: Edges, places: SourcePlaces = NO_WITNESS.places) -> tuple[Service, ...]:
     """Return the services of a generation as Postfix reads them, each with its place in the desired state if known."""
     text = (generation.root / "master.cf").read_text("utf-8", "surrogateescape")
-    services, _ = read_master(text, str(edges.settings.config_directory / postfix.MASTER))
+    services, _ = read_master(text, postfix.MASTER)  # as the check has read it
+    file = str(edges.settings.config_directory / postfix.MASTER)
     known = {service.key: service.where for service in places.merged.entries}
-    return tuple(replace(service, where=known.get(service.key, service.where)) for service in services)
+    return tuple(
+        replace(service, where=known.get(service.key) or replace(service.where, file=file)) for service in services
+    )
 
 
 def keep_running(edges: Edges) -> None:

@@ -134,8 +134,15 @@ def one_line(value: str) -> str:
 
 
 _LARGE = 16384
-_read: Past[tuple[tuple[Service, ...], tuple[Finding, ...]]] = Past(4, in_a_pass=True)
-"""Of what is live and of what is to be, each with two names of the file."""
+_WORD, _FLAG = r"[^\s{}]+", "[-yn]"
+_PLAIN_SERVICE = re.compile(
+    rf"(?P<name>{_WORD})\s+(?P<type>{'|'.join(SERVICE_TYPES)})\s+(?P<private>{_FLAG})\s+(?P<unprivileged>{_FLAG})"
+    rf"\s+(?P<chroot>{_FLAG})\s+(?P<wakeup>-|\d+\??)\s+(?P<maxproc>-|\d+)\s+(?P<command>{_WORD})\s*",
+    re.ASCII,
+)
+_PLAIN_OPTION = re.compile(r"\s+-o\s+([A-Za-z0-9_][A-Za-z0-9_.-]*)=([^\s{}]*)\s*", re.ASCII)
+_read: Past[tuple[tuple[Service, ...], tuple[Finding, ...]]] = Past(2, in_a_pass=True)
+"""Of what is live and of what is to be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,11 +175,29 @@ def _entries(text: str, file: str) -> tuple[list[Service], list[Finding]]:
             what = f'a service must start in the first column, got "{logical.text}"'
             findings.append(error_at("malformed-service", Where(file, logical.line), what))
             continue
+        if plain := _plain(logical, file):
+            services.append(plain)
+            continue
         service, problems = _service(list(_tokens(logical, file)))
         findings += problems
         if service and not problems:
             services.append(service)
     return services, findings
+
+
+def _plain(logical: Logical, file: str) -> Service | None:
+    """Return a service in the form in which thousands of them are written, with an option on each line; else None."""
+    (number, line), *options = logical.parts
+    service = _PLAIN_SERVICE.fullmatch(line)
+    if not service or (service["type"], service["private"]) == ("inet", "y"):
+        return None
+    overrides = []
+    for place, text in options:
+        option = _PLAIN_OPTION.fullmatch(text)
+        if not option:
+            return None
+        overrides.append(Parameter(option[1], option[2], Where(file, place, option.start(1) + 1), service["name"]))
+    return Service(**service.groupdict(), arguments=(), overrides=tuple(overrides), where=Where(file, number))
 
 
 def _tokens(logical: Logical, file: str) -> Iterator[_Token]:

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reconciler.model import Parameter, Service, Table, Where
+from reconciler.postfix import syntax
 from reconciler.postfix.syntax import (
     duplicates,
     folded,
@@ -181,3 +182,35 @@ def test_a_large_file_that_is_read_again_says_the_same_at_the_place_of_its_name(
     elsewhere = read_master(text, "/etc/postfix/master.cf")[0]
     assert [one.where.file for one in (again[7], elsewhere[7])] == ["master.cf", "/etc/postfix/master.cf"]
     assert read_master(f"{lines}last unix - - n - - smtp\n", "master.cf")[0][-1].name == "last"
+
+
+ODD_SERVICES = (
+    "smtp inet n - y - - smtpd",
+    "smtp inet y - y - - smtpd",
+    "smtp\tinet  n\t- n 300? 1 smtpd ",
+    "s unix-dgram - - n - - smtp\n  -o a=b\n\t-o c=\n  -o d==x=,y ",
+    "s unix - - n - - smtp\n  -o a=b -o c=d",
+    "s unix - - n - - smtp -o a=b",
+    "s unix - - n - - smtp\n  -o { a = b c }",
+    "s unix - - n - - smtp\n  -o a={b}",
+    "s unix - - n - - smtp\n  -o a",
+    "s unix - - n - - smtp\n  -o .a=b",
+    "s unix - - n - - smtp\n  a=b",
+    "s unix - - n - - smtp\n# a comment\n\n  -o a=b",
+    "s unix - - n - - smtp flags=DR\n  -o a=b",
+    "s udp - - n - - smtp",
+    "s unix - - no - - smtp",
+    "s unix - - n x - smtp",
+    "s unix - - n - 1? smtp",
+    "s unix - - n - -",
+    "s\u00a0x unix - - n - - smtp\n  -o a=\u00a0b",
+    "{s} unix - - n - - smtp",
+)
+
+
+def test_the_form_of_most_services_is_read_in_a_short_way_as_in_the_long_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = "\n".join(ODD_SERVICES)
+    short = read_master(text, "master.cf")
+    assert sum(one.command == "smtp" for one in short[0]) >= 8
+    monkeypatch.setattr(syntax, "_plain", lambda *_: None)
+    assert read_master(text, "master.cf") == short
