@@ -18,6 +18,7 @@ from functools import partial
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from reconciler.desired.yaml_memory import has_read
 from reconciler.desired.yaml_scalars import counted
 from reconciler.model import File, Finding, Where, error_at
 from reconciler.model.ascii_text import SPACE, split_words
@@ -67,7 +68,7 @@ def clean(files: Tree) -> tuple[Tree, list[Finding]]:
     changed: dict[str, File] = {}
     findings: list[Finding] = []
     for path, file in files.items():
-        if judge := _kind(path):
+        if (judge := _kind(path)) and not (judge is _yaml and has_read(file)):
             content = file.read()
             if (
                 content.isascii()

@@ -40,6 +40,11 @@ def read(path: str, file: File, findings: list[Finding], budget: Budget) -> Docu
     return document
 
 
+def has_read(file: File) -> bool:
+    """Return whether the content of a file was read as YAML, and nothing was found in it."""
+    return _kept.used(file.digest) is not None
+
+
 def _packed(document: Document) -> str:
     places, keys = (
         [(key, where.line, where.column) for key, where in kind.items()] for kind in (document.places, document.keys)

@@ -6,8 +6,10 @@ from dataclasses import replace
 
 import pytest
 
+from reconciler.desired import yaml_memory
+from reconciler.desired.budget import Budget
 from reconciler.desired.text_faults import clean
-from reconciler.model import File
+from reconciler.model import File, Finding
 
 
 def cleaned(path: str, content: bytes) -> tuple[bytes, list[str]]:
@@ -90,3 +92,21 @@ def test_files_without_faults_are_the_same_value_and_small_ones_are_read_once() 
     assert (cleaned, found) == (files, [])
     assert [cleaned["mail.yaml"].read() for _ in range(3)] == [b"a: b\n"] * 3
     assert times == ["once"]
+
+
+def test_a_site_that_was_read_as_yaml_is_not_looked_at_again_and_a_table_of_the_same_bytes_is() -> None:
+    text = "a: one-that-is-in-no-other-test\n"
+    file, findings = File.of(text.encode()), list[Finding]()
+    yaml_memory.read("sites/site1/site.yaml", file, findings, Budget())
+    assert findings == []
+    read: list[str] = []
+
+    def reading() -> bytes:
+        read.append("again")
+        return text.encode()
+
+    watched = replace(file, read=reading)
+    clean({"sites/site2/site.yaml": watched})
+    assert read == []
+    clean({"tables/virtual": watched})
+    assert read == ["again"]
