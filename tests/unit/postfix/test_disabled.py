@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from reconciler.features import compose
+from reconciler.features.composition import compose
 from reconciler.model import Service, Where
 from reconciler.postfix.disabled import is_disabled, started
 from tests.unit.desired_states import desired
