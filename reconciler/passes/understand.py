@@ -22,6 +22,7 @@ from reconciler.model import Contribution, Desired, Facts, Mentioned
 from reconciler.model.errors import Incomplete
 from reconciler.passes.apart import files_of
 from reconciler.passes.inherited import inherited
+from reconciler.postfix.target_facts import without_files
 from reconciler.repository.secrets import open_secrets, unsound_recipients
 
 if TYPE_CHECKING:
@@ -77,7 +78,12 @@ def merged(desired: Desired, edges: Edges) -> Understood:
 
 
 def asked(understood: Understood, edges: Edges, gathered: list[Facts] | None) -> Understood:
-    """Return the same with the facts that it refers to."""
+    """Return what was understood of a commit with the facts that it refers to, as they are without what is live."""
+    known, live = _asked(understood, edges, gathered), edges.generations.live()
+    return known._replace(facts=without_files(known.facts, live.files if live else ()))
+
+
+def _asked(understood: Understood, edges: Edges, gathered: list[Facts] | None) -> Understood:
     named, right = mentioned(understood.origin, understood.facts), right_names(understood.desired, edges)
     known = [*(gathered or ()), *([right] if right.names else ())]
     facts = gather(edges.host, edges.settings, named, known)
@@ -104,4 +110,4 @@ def as_found(edges: Edges, tree: Tree | None = None, gathered: list[Facts] | Non
     """Read what is live, or the files of *tree*, without a commit, and gather facts as understand() does."""
     known = gather(edges.host, edges.settings)
     desired, origin = inherited(edges, known, tree)
-    return asked(Understood(desired, known, origin), edges, gathered)
+    return _asked(Understood(desired, known, origin), edges, gathered)

@@ -10,25 +10,39 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from reconciler.model import AccessKind
+from reconciler.postfix.references import SUFFIXES
 
 if TYPE_CHECKING:
-    from reconciler.model import Access, Contribution, DeployedFile, Facts
+    from collections.abc import Iterable
+
+    from reconciler.model import Access, Contribution, DeployedFile, Facts, Table
 
 _BITS = {AccessKind.READ: 0o4, AccessKind.RUN: 0o1}
 _DENIED = "permission denied"
 
 
 def with_files(facts: Facts, merged: Contribution) -> Facts:
-    """Return the facts with the files of the commit in their places."""
+    """Return the facts with the files and the tables of the commit in their places."""
+    directory = facts.directory
+    tables = [f"{directory}/{one.name}{suffix}" for one in merged.tables.values() for suffix in ("", *_maps(one))]
     if not merged.files:
-        return facts
-    directory = facts.parameters.get("config_directory", "/etc/postfix")
+        return replace(facts, files={**facts.files, **dict.fromkeys(tables, True)}) if tables else facts
     own = {f"{directory}/{path}": made for path, made in merged.files.items()}
     accesses = {one: _answer(own[one.path], one) for one in facts.accesses if one.path in own}
     return replace(
-        facts, files={**facts.files, **dict.fromkeys(own, True)}, accesses={**facts.accesses, **accesses},
+        facts, files={**facts.files, **dict.fromkeys((*tables, *own), True)}, accesses={**facts.accesses, **accesses},
         pems={path: pem for path, pem in facts.pems.items() if path not in own},
     )  # fmt: skip
+
+
+def without_files(facts: Facts, owned: Iterable[str]) -> Facts:
+    """Return the facts without the files that only what is live brings: with another commit, none of them is there."""
+    gone = {f"{facts.directory}/{path}" for path in owned} & facts.files.keys()
+    return replace(facts, files={**facts.files, **dict.fromkeys(gone, False)}) if gone else facts
+
+
+def _maps(table: Table) -> tuple[str, ...]:
+    return SUFFIXES.get(table.type, ())
 
 
 def _answer(made: DeployedFile, access: Access) -> str | None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.e2e.adopted_host import CLONE, MAIL, AdoptedHost
+from tests.e2e.adopted_host import CLONE, MAIL, UNREHEARSED, AdoptedHost
 from tests.e2e.mail.test_transports import bounce
 
 if TYPE_CHECKING:
@@ -136,6 +136,25 @@ def test_nothing_is_written_through_a_link(adopted: AdoptedHost) -> None:
     assert "files/templates/bounce.cf:1" in refused.text
     assert "is a link to /srv/theirs" in refused.text
     assert adopted.sh("ls /srv/theirs") == ""
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "rule"),
+    [
+        ("files/domains", "$config_directory/domains", "missing-file"),
+        ("tables/domains", "lmdb:/etc/postfix/domains", "unknown-table"),
+        ("tables/domains.texthash", "texthash:$config_directory/domains", "unknown-table"),
+    ],
+)
+def test_a_file_that_is_still_named_does_not_leave(path: str, value: str, rule: str) -> None:
+    with AdoptedHost(settings=UNREHEARSED) as adopted:
+        assert adopted.push({path: "a.test x\n", "mail.yaml": f"{MAIL}  relay_domains: {value}\n"}).accepted
+
+        refused = adopted.push({path: None})
+
+        assert not refused.accepted
+        assert f"[{rule}]" in refused.text
+        assert "mail.yaml:5:18" in refused.text
 
 
 def test_a_folder_in_the_place_of_a_file_loses_nothing(adopted: AdoptedHost) -> None:

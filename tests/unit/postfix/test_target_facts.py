@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from reconciler.model import Access, AccessKind, Contribution, DeployedFile, Pem
-from reconciler.postfix.target_facts import with_files
+from reconciler.model import Access, AccessKind, Contribution, DeployedFile, Pem, Table
+from reconciler.postfix.target_facts import with_files, without_files
 from tests.unit.host_facts import HOST
 
 RUN, READ = AccessKind.RUN, AccessKind.READ
@@ -28,6 +28,27 @@ def test_a_file_of_the_commit_is_there_and_what_the_old_one_holds_does_not_count
     assert known.files == {PATH: True, "/x": False}
     assert known.pems == {"/x": Pem(problem="y")}
     assert with_files(facts, Contribution()) is facts
+
+
+def test_a_table_of_the_commit_is_there_with_its_map() -> None:
+    table = Table(name="people", type="lmdb", source=b"", file="tables/people", compiler="postmap")
+    facts = replace(HOST, files={"/etc/postfix/people": False, "/etc/postfix/people.db": False})
+
+    known = with_files(facts, Contribution(tables={"people": table}))
+
+    assert known.files == {
+        "/etc/postfix/people": True, "/etc/postfix/people.lmdb": True, "/etc/postfix/people.db": False,
+    }  # fmt: skip
+
+
+def test_what_only_the_live_commit_brings_is_not_there_for_another() -> None:
+    facts = replace(HOST, files={PATH: True, "/etc/postfix/theirs": True, "/bin/x": True})
+
+    known = without_files(facts, ["main.cf", "bin/x"])
+
+    assert known.files == {PATH: False, "/etc/postfix/theirs": True, "/bin/x": True}
+    assert with_files(known, having(0o755)).files[PATH]
+    assert without_files(facts, ["main.cf"]) is facts
 
 
 @pytest.mark.parametrize(
