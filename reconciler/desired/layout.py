@@ -49,7 +49,7 @@ _NAMED_FILES = {
     "flows": (re.compile(r"[^/]+\.yaml"), "yaml"),
     "dns": (re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*\.zone\.j2"), "zone.j2"),
 }
-_TABLE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*\Z")
+_TABLE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,199}\Z")
 _NAMED = re.compile(r"(?<=[:/])[\w-]+", re.ASCII)
 _LIKE_POSTFIX = frozenset({"postfix", "etc", "etc/postfix", "conf", "config"})
 _PAPERS = frozenset({"md", "txt", "rst", "html", "pdf"})

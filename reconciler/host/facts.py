@@ -166,7 +166,7 @@ def _reserved(settings: Settings) -> tuple[str, ...]:
 
 
 def _readable(path: str) -> bool:
-    return Path(path).is_file() and os.access(path, os.R_OK)
+    return os.path.isfile(path) and os.access(path, os.R_OK)  # noqa: PTH113 - which has an answer for every text
 
 
 def _pem(path: str) -> Pem:

@@ -128,7 +128,7 @@ def _described(lookup: Lookup, directory: Path, group: int) -> Path:
 
 def _lost(lookup: Lookup) -> str | None:
     """Return why a database that is a file can't be opened; None if only the user who asked may not."""
-    return None if all(Path(path).exists() for path in _servers(lookup).paths) else "its file is missing"
+    return None if all(map(os.path.exists, _servers(lookup).paths)) else "its file is missing"
 
 
 def _outside(lookup: Lookup) -> str:

@@ -5,8 +5,8 @@ Reads only. Raises OSError as the kernel gives it, CommandFailed when postconf f
 
 from __future__ import annotations
 
+import os.path
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from reconciler.host.facts import postfix_facts
@@ -18,6 +18,8 @@ from reconciler.postfix.syntax import read_main, read_master
 from reconciler.postfix.tables import TEXT_TYPES
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from reconciler.apply.edges import Edges
     from reconciler.model import Facts
 
@@ -35,7 +37,7 @@ class Named(NamedTuple):
     @property
     def there(self) -> tuple[str, ...]:
         """The tables whose files are all there now."""
-        return tuple(sorted(name for name, paths in self.tables if all(Path(path).exists() for path in paths)))
+        return tuple(sorted(name for name, paths in self.tables if all(map(os.path.exists, paths))))
 
 
 def named(edges: Edges) -> Named:

@@ -15,6 +15,7 @@ from tests.unit.commits import file_tree, load_commit, load_findings
         ("tables/main.cf", "invalid-table"),
         ("tables/x.pcrre", "invalid-table"),
         ("tables/a b", "invalid-table"),
+        (f"tables/{'x' * 201}", "invalid-table"),
         ("tables/deep/er", "invalid-table"),
         ("tables/relay_passwd", "plain-text-secret"),
         ("tables/smtp_auth.texthash", "plain-text-secret"),

@@ -16,7 +16,7 @@ from reconciler.host import facts, reachable
 from reconciler.host.dns import resolver
 from reconciler.host.programs import postfix
 from reconciler.host.settings import Settings
-from reconciler.model import Mentioned, Server
+from reconciler.model import Mentioned, Pem, Server
 from tests.unit.recorded_host import recorded
 
 if TYPE_CHECKING:
@@ -196,3 +196,13 @@ def test_who_does_not_answer_is_waited_for_at_the_same_time(monkeypatch: pytest.
     asked = Mentioned(addresses=frozenset({"192.0.2.1"}), servers=frozenset({server}))
     known = facts.gather(recorded(), Settings(host="mx1", config_directory=tmp_path), asked)
     assert (known.answers, known.names) == ({server: None}, {"192.0.2.1": None})
+
+
+def test_a_name_that_no_file_can_have_is_not_there(tmp_path: Path) -> None:
+    long = f"/etc/{'x' * 300}"
+    named = Mentioned(paths=frozenset({"/etc/passwd", long}), pems=frozenset({long}))
+
+    known = facts.gather(recorded(), Settings(host="mx1", config_directory=tmp_path), named)
+
+    assert known.files == {"/etc/passwd": True, long: False}
+    assert known.pems == {long: Pem()}

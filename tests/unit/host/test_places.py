@@ -99,5 +99,9 @@ def test_a_link_leads_to_what_counts(folder: Path) -> None:
     assert said(folder / "link", PlaceUse.FOLDER) == ""
 
 
+def test_a_name_that_no_file_can_have_does_not_exist(folder: Path) -> None:
+    assert "does not exist" in said(folder / ("x" * 300) / "y", PlaceUse.FILE)
+
+
 def test_an_unknown_user_gets_no_answer(folder: Path) -> None:
     assert problem(Place(str(folder), "nosuch", PlaceUse.FOLDER)) is None
