@@ -84,13 +84,13 @@ class Fetcher:
         self._begun = self._ended = 0
         self._result: Message = {}
         self._fetching, self._draining, self._pushing = _Turns(edges.settings.poll), _Turns(), _Turns()
-        self._troubles, self._bugs = dict[str, str](), dict[str, str]()
+        self._troubles, self._bugs = (dict.fromkeys((_FETCH, _DRAIN, _PUSH), "") for _ in range(2))
         self._thread = threading.Thread(target=self._run, name="fetcher", daemon=True)
 
     @property
     def trouble(self) -> str:
         """Why something can't be committed or pushed now, empty if it can; for fetches, see the record."""
-        return next(filter(None, map(self._troubles.get, (_DRAIN, _PUSH))), "")
+        return self._troubles[_DRAIN] or self._troubles[_PUSH]
 
     @property
     def bug(self) -> str:
