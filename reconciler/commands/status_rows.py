@@ -9,8 +9,7 @@ from __future__ import annotations
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from reconciler.passes.advice import bare
-from reconciler.passes.verdict import lasts
+from reconciler.passes.advice import bare, lasts
 from reconciler.trees.times import duration, local
 
 if TYPE_CHECKING:

@@ -24,11 +24,13 @@ _URI = re.compile(
     r"(?P<start>(?<![a-z0-9+.-])[a-z][a-z0-9+.-]*://[^\s/@:]*:)[^\s/@$][^\s/@]*@", re.IGNORECASE | re.ASCII
 )
 _LOGIN = re.compile(r"(?P<start>(?:\A|[\s\"/])(?:[^\s\"/:@]+:)+)[^\s\"/:@\[\]]+@", re.ASCII)
+_BEGIN = r"(?<![A-Za-z0-9_.-])"
 _VALUE = r"(?P<value>[^\s\"';,}]+)"
 _SET = re.compile(
-    rf"(?P<name>[A-Za-z0-9_.-]+)(?P<between>[\"']?[ \t]*=[ \t]*[\"']?|[\"']?:[ \t]+[\"']?){_VALUE}", re.ASCII
+    rf"{_BEGIN}(?P<name>[A-Za-z0-9_.-]+)(?P<between>[\"']?[ \t]*=[ \t]*[\"']?|[\"']?:[ \t]+[\"']?){_VALUE}",
+    re.ASCII,
 )
-_OPTION = re.compile(rf"(?P<name>--?[A-Za-z][A-Za-z0-9_.-]*)(?P<between>[ \t]+)(?!-){_VALUE}", re.ASCII)
+_OPTION = re.compile(rf"{_BEGIN}(?P<name>--?[A-Za-z][A-Za-z0-9_.-]*)(?P<between>[ \t]+)(?!-){_VALUE}", re.ASCII)
 
 
 def names_password(name: str) -> bool:

@@ -6,8 +6,11 @@ The sentences are those of the rules, of host/disk.py, of the locks and of the r
 from __future__ import annotations
 
 import re
+from datetime import datetime, timedelta
 
 LATEST = "reconciler log -1"
+PASSING = timedelta(minutes=10)
+"""The time after which a remote that can't be fetched is a reason to act, unless a person must act in any case."""
 _COMMAND = re.compile(r"`(reconciler [^`]*)`", re.ASCII)
 _PLACE = re.compile(r"\A[^ :]+:[0-9]+:[0-9]+: ", re.ASCII)
 _RULE = re.compile(r"  \[([a-z-]+)\]\Z", re.ASCII)
@@ -61,3 +64,8 @@ def advice_for_repository(problem: str, path: str) -> str:
         if match := pattern.search(problem):
             return form.format(path, *match.groups())
     return f"git -C {path} fsck"
+
+
+def lasts(since: str | None, now: datetime) -> bool:
+    """Return whether a trouble of the remote has lasted long enough, or does not end by itself."""
+    return since is None or now - datetime.fromisoformat(since) > PASSING

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
-from reconciler.passes.advice import LATEST, advice, advice_for_repository, repeats
+from reconciler.passes.advice import LATEST, advice, advice_for_repository, lasts, repeats
 from reconciler.passes.status_value import Verdict
 from reconciler.trees.report import OF_VERIFYING
 
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
 LONG = timedelta(days=1)
 """The time after which a suspension without an end has probably been forgotten."""
-PASSING = timedelta(minutes=10)
-"""The time after which a remote that can't be fetched is a reason to act, unless a person must act in any case."""
 LATE = "did not answer in time"
 """The end of the reason why nothing is known of Postfix on a host that is too busy to tell."""
 NOTHING = "nothing to do"
@@ -95,11 +93,6 @@ def needs(status: Status, now: datetime) -> Iterator[Need]:
     yield from (Need(one["text"], one["next"]) for one in status["due"])
     for site, oid in status["left_out"].items():
         yield Need(f"{site} is left out" + (f" and stays as in {oid[:7]}" if oid else ""), LATEST)
-
-
-def lasts(since: str | None, now: datetime) -> bool:
-    """Return whether a problem of the remote has lasted long enough, or does not end by itself."""
-    return since is None or now - datetime.fromisoformat(since) > PASSING
 
 
 def _postfix(status: Status) -> Iterator[Need]:

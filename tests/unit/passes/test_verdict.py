@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from reconciler.passes.verdict import LATE, LONG, PASSING, verdict
+from reconciler.passes.advice import PASSING
+from reconciler.passes.verdict import LATE, LONG, verdict
 from tests.unit.well_status import TIP, WELL
 
 if TYPE_CHECKING:
