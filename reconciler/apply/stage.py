@@ -145,12 +145,11 @@ def _quotable(findings: list[Finding], origin: Contribution, stage: Stage) -> li
     """Return the findings without what Postfix's programs, which ran as root, quote of files outside the commit."""
 
     @functools.cache
-    def known() -> list[str]:
+    def known() -> list[str | bytes]:
         own = [(stage.root / name).read_text("utf-8", "surrogateescape") for name in (postfix.MAIN, postfix.MASTER)]
         sources = [table.source for table in origin.tables.values() if not table.is_secret]
         sources += [made.content for made in origin.files.values() if not made.is_secret]
-        texts = [source.decode("utf-8", "surrogateescape") for source in sources]
-        return [*own, *texts, "\n".join([*origin.tables, *origin.files, str(stage.root)])]
+        return [*own, *sources, "\n".join([*origin.tables, *origin.files, str(stage.root)])]
 
     return [
         replace(one, text=cut(one.text, known(), says), subject=cut(one.subject, known(), says))

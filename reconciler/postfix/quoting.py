@@ -12,12 +12,16 @@ from __future__ import annotations
 
 import re
 from string import ascii_letters, digits
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, AnyStr
 
 from reconciler.model.ascii_text import is_digits
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
+    from collections.abc import Set as AbstractSet
+
+    Texts = Collection[str | bytes]
+    """What may be quoted; a large table is its bytes, of which no copy is made."""
 
 CUT = "..."
 _WORD = re.compile(r"[^\s\"'<>()\[\]{},;:=|]+", re.ASCII)
@@ -26,10 +30,11 @@ _LINE = re.compile(r"(?<=line )\d+\b", re.ASCII)
 _SEVERAL = re.compile(r"\.\.\.(?:[^\sA-Za-z0-9\"]*\.\.\.)+", re.ASCII)
 _QUOTED = re.compile(r'"([^"]*)"')
 _NUMBER = 3
-_IN_A_WORD = set(ascii_letters + digits)
+_IN_A_WORD = frozenset(ascii_letters + digits)
+_BYTES_IN_A_WORD = frozenset(one.encode() for one in _IN_A_WORD)
 
 
-def cut(text: str, known: Collection[str], says: Callable[[str], bool]) -> str:
+def cut(text: str, known: Texts, says: Callable[[str], bool]) -> str:
     """Return the text with each word cut that is in none of the *known* texts and that Postfix itself never *says*."""
     numbers = {match.start() for match in _LINE.finditer(text)}
 
@@ -39,7 +44,7 @@ def cut(text: str, known: Collection[str], says: Callable[[str], bool]) -> str:
     return _SEVERAL.sub(CUT, _WORD.sub(shown, text))
 
 
-def cut_quotes(text: str, known: Collection[str], says: Callable[[str], bool]) -> str:
+def cut_quotes(text: str, known: Texts, says: Callable[[str], bool]) -> str:
     """Return the text of a live log line, whose other words are about clients, with the quoted words cut so."""
     return _QUOTED.sub(lambda match: f'"{cut(match[1], known, says)}"', text)
 
@@ -49,21 +54,29 @@ def without_quotes(text: str) -> str:
     return _QUOTED.sub(f'"{CUT}"', text)
 
 
-def _may_stay(word: str, known: Collection[str], says: Callable[[str], bool]) -> bool:
-    if any(_holds(text, word) for text in known):
+def _may_stay(word: str, known: Texts, says: Callable[[str], bool]) -> bool:
+    if _is_known(word, known):
         return True
     return word.isascii() and all(
-        (is_digits(part) and len(part) <= _NUMBER) or says(part) or any(_holds(text, part) for text in known)
+        (is_digits(part) and len(part) <= _NUMBER) or says(part) or _is_known(part, known)
         for part in _PART.findall(word)
     )
 
 
-def _holds(text: str, word: str) -> bool:
+def _is_known(word: str, known: Texts) -> bool:
+    encoded = word.encode("utf-8", "surrogateescape")
+    return any(
+        _holds(text, encoded, _BYTES_IN_A_WORD) if isinstance(text, bytes) else _holds(text, word, _IN_A_WORD)
+        for text in known
+    )
+
+
+def _holds(text: AnyStr, word: AnyStr, in_a_word: AbstractSet[AnyStr]) -> bool:
     """Return whether a word is in the text, not as part of a longer one."""
     start = text.find(word)
     while start >= 0:
         end = start + len(word)
-        if not ({text[start - 1 : start], text[end : end + 1]} & _IN_A_WORD):
+        if not ({text[start - 1 : start], text[end : end + 1]} & in_a_word):
             return True
         start = text.find(word, start + 1)
     return False

@@ -150,22 +150,16 @@ def doubted(main: Scope) -> dict[str, str]:
     return found
 
 
-def known(main: Scope, played: str) -> tuple[str, ...]:
+def known(main: Scope, played: str) -> tuple[str | bytes, ...]:
     """Return the texts that a finding may quote: the commit without its secrets, the host's defaults, and the play."""
     values = [text for scope, value in _settings(main) for text in (value, expanded(scope, value))]
     defaults = [expanded(main, value) for value in main.facts.parameters.values()]
-    tables = [
-        f"{table.name}\n{table.source.decode('utf-8', 'replace')}"
-        for table in main.merged.tables.values()
-        if not table.is_secret
-    ]
-    tables += [
-        f"{made.path}\n{made.content.decode('utf-8', 'replace')}"
-        for made in main.merged.files.values()
-        if not made.is_secret
-    ]
+    contents = [table.source for table in main.merged.tables.values() if not table.is_secret]
+    files = [made for made in main.merged.files.values() if not made.is_secret]
+    contents += [made.content for made in files]
     here = [*map(str, main.facts.addresses), *main.facts.ports, *main.facts.users, main.facts.host]
-    return ("\n".join([*values, *defaults, *here, *main.merged.tables, *logins(main).values(), played]), *tables)
+    names = [*main.merged.tables, *(made.path for made in files)]
+    return ("\n".join([*values, *defaults, *here, *names, *logins(main).values(), played]), *contents)
 
 
 def _settings(main: Scope) -> Iterator[tuple[Scope, str]]:

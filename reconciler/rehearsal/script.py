@@ -76,7 +76,7 @@ class Script:
     merged: Contribution = field(compare=False)
     facts: Facts = field(compare=False)
 
-    def known(self) -> tuple[str, ...]:
+    def known(self) -> tuple[str | bytes, ...]:
         """Return the texts that a finding may quote."""
         return named.known(Scope(self.merged, self.facts), f"{self.master_cf}\n{json.dumps(self.play)}")
 

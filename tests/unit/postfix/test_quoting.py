@@ -60,3 +60,21 @@ def test_of_a_live_line_only_the_quoted_words_are_judged() -> None:
     shown = 'warning: from mail.client.example[192.0.2.77]: unknown smtpd restriction: "..."; table "permit"'
     assert cut_quotes(line, COMMIT, VOCABULARY.__contains__) == shown
     assert without_quotes(shown) == without_quotes(line)
+
+
+@pytest.mark.parametrize(
+    "known", ["go-away no\xefve@a.test x1", "go-away no\xefve@a.test x1".encode()], ids=["text", "bytes"]
+)
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("unknown go-away", "unknown go-away"),
+        ("unknown away", "unknown away"),
+        ("unknown way", "unknown ..."),
+        ("no\xefve@a.test", "no\xefve@a.test"),
+        ("1", "1"),
+        ("4711", "..."),
+    ],
+)
+def test_the_bytes_of_a_table_are_searched_as_its_text_is(known: str | bytes, text: str, shown: str) -> None:
+    assert cut(text, [known], lambda word: word == "unknown") == shown

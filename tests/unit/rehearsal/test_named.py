@@ -70,7 +70,7 @@ def test_logins_of_the_commit_have_other_passwords_for_the_same_keys() -> None:
     table = Table(name="l", type="lmdb", source=b"[a.example]:587 u:hunter2\n", file="mail.yaml", mode=0o600)
     main = replace(main, merged=replace(main.merged, tables={"l": table}))
     assert named.logins(main) == {"/etc/postfix/l": "[a.example]:587 user:stand-in\n"}
-    assert "hunter2" not in "".join(named.known(main, ""))
+    assert "hunter2" not in "".join(map(str, named.known(main, "")))
 
 
 def test_a_closed_table_makes_a_failed_flow_uncertain_but_a_table_of_logins_does_not() -> None:
