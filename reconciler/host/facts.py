@@ -288,12 +288,18 @@ def listeners(master: int | None) -> tuple[Listener, ...]:
     whose master died keeps the socket until its client is gone, or until reconciler starts Postfix.
     """
     listening = sockets.open_in(sockets.LISTEN)
-    ours = sockets.held(master) if master else set()
+    ours = set(_held(master, frozenset(one.inode for one in listening))) if master else set()
     owners = _owners(frozenset(one.inode for one in listening if one.inode not in ours))
     programs = owners | dict.fromkeys(ours, _MASTER)
     hidden = {one.inode for one in listening} - programs.keys() if master else set()
     ours |= hidden | {inode for inode, program in owners.items() if program == _LEFT}
     return tuple(Listener(*one.local, program=programs.get(one.inode, ""), ours=one.inode in ours) for one in listening)
+
+
+@functools.lru_cache(maxsize=1)
+def _held(master: int, _listening: frozenset[int]) -> frozenset[int]:
+    """Return the sockets of a master; looks, and only if the listeners changed, at several descriptors a service."""
+    return frozenset(sockets.held(master))
 
 
 @functools.lru_cache(maxsize=1)

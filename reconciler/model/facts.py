@@ -225,10 +225,16 @@ class Facts:
     instances: tuple[OtherInstance, ...] = ()
     is_default: bool = True
     is_listed: bool = True
-    own: frozenset[IPv4Address | IPv6Address] = field(init=False, repr=False, compare=False)
+    _own: list[frozenset[IPv4Address | IPv6Address]] = field(
+        init=False, repr=False, compare=False, default_factory=list
+    )
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "own", frozenset(address.ip for address in self.addresses))
+    @property
+    def own(self) -> frozenset[IPv4Address | IPv6Address]:
+        """Return the addresses without their prefixes; they are made once, and only if they are asked for."""
+        if not self._own:
+            self._own.append(frozenset(address.ip for address in self.addresses))
+        return self._own[0]
 
     @property
     def directory(self) -> str:

@@ -16,6 +16,7 @@ from reconciler.host import facts, reachable
 from reconciler.host.dns import resolver
 from reconciler.host.programs import postfix
 from reconciler.host.settings import Settings
+from reconciler.host.sockets import Socket
 from reconciler.model import Mentioned, Pem, Server
 from tests.unit.recorded_host import recorded
 
@@ -114,6 +115,27 @@ def test_a_listener_whose_holder_is_hidden_is_no_evidence_of_another_program_whi
     port = listener.getsockname()[1]
     assert [(one.program, one.ours) for one in facts.listeners(os.getpid()) if one.port == port] == [("", True)]
     assert [one.ours for one in facts.listeners(None) if one.port == port] == [False]
+
+
+def test_the_sockets_of_a_master_are_looked_at_again_when_the_listeners_change(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked, own = list[int](), [7001]
+
+    def held(pid: int) -> set[int]:
+        looked.append(pid)
+        return {7001, 7002}
+
+    def open_in(_: int) -> list[Socket]:
+        return [Socket(("127.0.0.1", 1), ("", 0), inode) for inode in own]
+
+    monkeypatch.setattr("reconciler.host.sockets.open_in", open_in)
+    monkeypatch.setattr("reconciler.host.sockets.held", held)
+    monkeypatch.setattr("reconciler.host.facts._owners", lambda _: {})
+    assert [[one.ours for one in facts.listeners(17)] for _ in range(3)] == [[True]] * 3
+    assert looked == [17]
+    own.append(7002)
+    assert [one.ours for one in facts.listeners(17)] == [True, True]
+    facts.listeners(18)
+    assert looked == [17, 17, 18]
 
 
 @pytest.mark.parametrize("netlink", [True, False])
