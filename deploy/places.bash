@@ -3,6 +3,9 @@
 # An instance has settings, a unit and places of its own; the program, its pages and the panel's hook are the host's.
 # shellcheck shell=bash disable=SC2034
 
+packaged=''
+commands=deploy/
+builders=(python3-venv)  # Debian's packages that making the program needs
 venv=/opt/reconciler
 python=$venv/bin/python
 link=/usr/local/bin/reconciler
@@ -13,17 +16,25 @@ settings=/etc/reconciler.toml
 folder=/etc/reconciler  # the identity, and the settings of instances
 instance=''
 units=/etc/systemd/system
+vendor=/usr/lib/systemd/system
 unit=reconciler.service
 default_unit=$unit
 boot_unit=reconciler-egress.service
 order=postfix@.service.d/reconciler.conf
 template=reconciler@.service
+[[ ! -e deploy/packaged.bash ]] || source deploy/packaged.bash
 
 # Work on the instance NAME instead of the default one.
 use_instance() {
     instance=${1#postfix-}
     [[ $instance =~ ^[A-Za-z0-9][A-Za-z0-9_-]*$ ]] || return
     settings=$folder/$instance.toml unit=reconciler@$instance.service
+}
+
+# A checkout leaves a host alone that has reconciler's Debian package.
+leave_to_package() {
+    [[ $packaged || $(missing_packages reconciler) ]] ||
+        stop 1 "the Debian package of reconciler is installed; use reconciler-$name"
 }
 
 has_systemd() { [[ -d /run/systemd/system ]]; }

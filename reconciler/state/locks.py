@@ -40,13 +40,14 @@ class Locks:
         self._private, self._prepare = private, prepare
 
     @contextmanager
-    def state(self, patience: float = 0) -> Iterator[None]:
+    def state(self, patience: float = 0, *, by_dpkg: bool = False) -> Iterator[None]:
         """Hold the lock for a pass or an operator's command; *patience* is how many seconds to wait for it.
 
-        Raises Unavailable if another pass holds it for longer, or dpkg is running.
+        Raises Unavailable if another pass holds it for longer, or dpkg is running; the latter not for what dpkg itself
+        runs, such as the removal of reconciler's package.
         """
         self._prepare()
-        if packages_change():
+        if not by_dpkg and packages_change():
             raise Unavailable("packages are being installed or removed: dpkg holds its lock")
         with held(self._private / PASSES, BUSY, patience):
             yield

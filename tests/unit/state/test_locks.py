@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from reconciler.model.errors import Unavailable
+from reconciler.state import locks as module
 from reconciler.state.locks import Locks
 
 if TYPE_CHECKING:
@@ -47,6 +48,14 @@ def test_an_activation_waits_for_another_that_ends_in_time(locks: Locks) -> None
     with locks.activation(20):
         assert ended.is_set()
     thread.join()
+
+
+def test_while_dpkg_works_only_what_it_runs_itself_goes_on(locks: Locks, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "packages_change", lambda: True)
+    with pytest.raises(Unavailable, match="dpkg holds its lock"), locks.state():
+        pytest.fail("beside dpkg")
+    with locks.state(by_dpkg=True), pytest.raises(Unavailable, match="another pass"), locks.state(by_dpkg=True):
+        pytest.fail("two at once")
 
 
 def test_one_daemon_for_life_beside_any_pass(locks: Locks) -> None:
