@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
 INSTALL, QUICKSTART = CHECKOUT / "deploy/install", CHECKOUT / "deploy/quickstart"
 PACKAGES = "/opt/reconciler"
+PYTHON_OF_DEBIAN_13 = "3.13"
+UNCOMPRESSED = {"DPKG_DEB_COMPRESSOR_TYPE": "none"}  # which only takes time
 # Every file, folder and link that must stay as it is, with mode, owner, size and time.
 LISTING = (
     "find", "/etc", "/var/spool/postfix", "/var/lib/postfix", "/var/tmp", "/var/backups", "/srv", "/opt",
@@ -37,17 +40,38 @@ LISTING = (
 @pytest.fixture(scope="session")
 def wheels() -> str:
     """Return a folder with all that pip needs for deploy/install: a throw-away host has no way out to fetch it."""
+    return _fetched("").as_uri()
+
+
+@pytest.fixture(scope="session")
+def package(wheels: str) -> Path:
+    """Return the Debian package that deploy/package builds, once for all processes of a run of tests."""
+    with kept("deploy/package") as copy:
+        if not copy.text:
+            links = f"{wheels} {_fetched(PYTHON_OF_DEBIAN_13).as_uri()}"
+            env = os.environ | {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": links, **UNCOMPRESSED}
+            build = (CHECKOUT / "deploy/package", "--output", copy.file)
+            built = subprocess.run(build, env=env, capture_output=True, text=True, check=False, timeout=300)
+            assert built.returncode == 0, built.stderr
+            copy.keep(built.stdout.strip())
+        return Path(copy.text)
+
+
+def _fetched(python: str) -> Path:
+    """Return a folder with the wheels that are pinned, for this Python or another version of it."""
     lock = CHECKOUT / "deploy" / "requirements.lock"
-    folder = Path(sys.prefix) / "wheels" / hashlib.sha256(lock.read_bytes()).hexdigest()[:16]
+    name = hashlib.sha256(lock.read_bytes()).hexdigest()[:16] + python
+    folder = Path(sys.prefix) / "wheels" / name
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "lock").open("w") as stream:
         fcntl.flock(stream, fcntl.LOCK_EX)  # another process may want the same
         if not (folder / "complete").exists():
             pip = (sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps")
             pinned = ("--require-hashes", "--only-binary", ":all:", "--requirement", lock)
-            subprocess.run([*pip, *pinned, "--dest", folder], check=True, timeout=300)
+            other = ("--implementation", "cp", "--python-version", python) if python else ()
+            subprocess.run([*pip, *pinned, *other, "--dest", folder], check=True, timeout=300)
             (folder / "complete").touch()
-    return folder.as_uri()
+    return folder
 
 
 def install(host: Host, wheels: str, *options: str, check: bool = True) -> subprocess.CompletedProcess[str]:
