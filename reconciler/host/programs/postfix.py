@@ -349,8 +349,9 @@ def _start(host: Host, instance: Instance) -> None:
             host.act(argv, timeout=START_TIMEOUT).checked()
         return
     # To systemd a unit whose master died may still be active, and a start would do nothing. A few starts in ten
-    # seconds exhaust its patience (start-limit-hit) unless told to forget them.
-    host.act(systemd.reset_failed(unit)).checked()
+    # seconds exhaust its patience (start-limit-hit) unless told to forget them. It refuses that for a unit that it has
+    # not loaded, which has failed at nothing.
+    host.act(systemd.reset_failed(unit))
     host.act(systemd.restart(unit), timeout=START_TIMEOUT).checked()
 
 
@@ -415,7 +416,7 @@ def _units(host: Host, instance: Instance) -> tuple[list[str], str]:
     is_on = instance.values.get("multi_instance_enable", "").lower() == "yes"
     if is_stock(instance.directory):
         alone = not words(instance.values.get("multi_instance_directories", ""))
-        return (["postfix@-.service", "postfix.service"], "") if is_on or alone else ([], "postfix@-.service")
+        return (["postfix.service", "postfix@-.service"], "") if is_on or alone else ([], "postfix@-.service")
     name = instance.values.get("multi_instance_name", "")
     unit = f"postfix@{name}.service" if name else ""
     listed = words(live(host, STOCK_DIRECTORY).values.get("multi_instance_directories", "")) if unit else []

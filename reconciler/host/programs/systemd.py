@@ -40,7 +40,7 @@ class Unit:
 
     def runs(self, word: str) -> bool:
         """Whether it is there and starts something of that name (Debian's postfix.service starts ``/bin/true``)."""
-        return self.loaded and re.search(rf"(?<!\S)path=\S*/{word}", self.command, re.ASCII) is not None
+        return self.loaded and re.search(rf"(?<!\S)path=(?:\S*/)?{word}", self.command, re.ASCII) is not None
 
 
 def is_running() -> bool:

@@ -163,6 +163,23 @@ def test_a_unit_starts_only_an_instance_that_postmulti_starts(
     assert postfix.unit_of(RecordedHost({}), postfix.Instance(Path("/etc/postfix-out"), values)) == unit
 
 
+@pytest.mark.parametrize(
+    ("recorded", "unit"),
+    [("systemctl-show.txt", "postfix@-.service"), ("systemctl-show-debian-13.txt", "postfix.service")],
+)
+def test_the_unit_of_the_default_instance_is_the_one_that_starts_postfix(
+    recorded: str, unit: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(systemd, "is_running", lambda: True)
+    blocks = {
+        parsed.name: block for block in transcript(recorded).split("\n\n") for parsed in systemd.parse_show(block)
+    }
+    answer = "\n\n".join(blocks[name] for name in ("postfix.service", "postfix@-.service"))
+    host = RecordedHost({"-- postfix.service postfix@-.service": answer})
+    instance = postfix.Instance(postfix.STOCK_DIRECTORY, {"process_id_directory": "pid", "queue_directory": "/nosuch"})
+    assert postfix.unit_of(host, instance) == unit
+
+
 def test_without_a_pid_file_nothing_runs(tmp_path: Path) -> None:
     instance = postfix.Instance(tmp_path, {"queue_directory": str(tmp_path), "process_id_directory": "pid"})
     assert postfix.running(instance) is None

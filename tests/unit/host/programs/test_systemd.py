@@ -1,4 +1,4 @@
-"""systemd's answers as recorded on Debian 12, and what a service tells it."""
+"""systemd's answers as recorded on Debian 12 and Debian 13, and what a service tells it."""
 
 from __future__ import annotations
 
@@ -21,6 +21,12 @@ def test_debians_postfix_service_is_a_dummy_and_its_instance_is_not() -> None:
     assert instance.runs("post")
     assert (dummy.name, dummy.loaded, dummy.runs("post")) == ("postfix.service", True, False)
     assert (missing.loaded, missing.runs("post")) == (False, False)
+
+
+def test_debian_13_starts_postfix_by_its_service_which_names_no_folder() -> None:
+    service, instance, missing = systemd.parse_show(transcript("systemctl-show-debian-13.txt"))
+    assert (service.name, service.runs("post"), service.runs("reconciler")) == ("postfix.service", True, False)
+    assert (instance.name, instance.loaded, missing.loaded) == ("postfix@-.service", True, False)
 
 
 def test_all_units_are_asked_for_in_one_call() -> None:
