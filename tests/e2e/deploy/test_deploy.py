@@ -241,6 +241,7 @@ def test_the_unit_leaves_room_for_rehearsals(installed: Host) -> None:
     told = push(installed, "rehearsed")
     assert "flows: 3 of 3 passed" in told, told
     assert "checked and rehearsed" in told
+    assert ", sendmail" in told, told  # verified by a user that gains no group in the unit
     assert "rehearsal off" not in installed.run("reconciler", "status").stdout
 
 
