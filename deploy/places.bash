@@ -14,6 +14,7 @@ page=/usr/local/share/man/man8/reconciler.8
 completion=/usr/local/share/bash-completion/completions/reconciler
 settings=/etc/reconciler.toml
 folder=/etc/reconciler  # the identity, and the settings of instances
+declare -A known=()  # see read_settings
 instance=''
 units=/etc/systemd/system
 vendor=/usr/lib/systemd/system
@@ -39,10 +40,27 @@ leave_to_package() {
 
 has_systemd() { [[ -d /run/systemd/system ]]; }
 
-# One setting, as reconciler itself reads it; empty where there is none.
+# The settings, as reconciler itself reads them, for every later `setting` about the same file.
+read_settings() {
+    local lines name value
+    lines=$(settings_by_name host group repository branch url push user identity state backup config_directory)
+    known=([of]=$settings)
+    while IFS='=' read -r name value; do known[$name]=$value; done <<<"$lines"
+}
+
+# One setting; empty where there is none.
 setting() {
-    RECONCILER_SETTINGS=$settings $python -c \
-        'import sys; from reconciler.host.settings import read_settings as r; print(getattr(r(), sys.argv[1]) or "")' "$1"
+    if [[ ${known[of]:-} == "$settings" && -v "known[$1]" ]]; then
+        printf '%s\n' "${known[$1]}"
+    else
+        settings_by_name "$1" | sed 's/^[^=]*=//'
+    fi
+}
+
+settings_by_name() {
+    RECONCILER_SETTINGS=$settings $python -c 'import sys; from reconciler.host.settings import read_settings
+found = read_settings()
+for name in sys.argv[1:]: print(f"{name}={getattr(found, name) or str()}")' "$@"
 }
 
 # The settings files of the other instances that reconciler manages on this host, the default one included.
