@@ -5,6 +5,7 @@ Promises: what is live already is not repeated, and a table that is live already
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from reconciler.model import Contribution, Kind
@@ -53,7 +54,7 @@ def _of_programs(plan: Plan, origin: Contribution, facts: Facts) -> Iterator[Pow
         named = [used for used in tables if used.table and f"/{path}".encode() in used.table.source]
         found = [*powers(origin, facts), *(power for used in named for power in used.powers())]
         for power in found:
-            if f"/{path}" in power.value:
+            if re.search(rf"/{re.escape(path)}(?![A-Za-z0-9_.@+/-])", power.value):  # and not a longer path
                 where = change.where or power.where
                 yield power._replace(what=f"{path}, for {power.what}", value=change.after or "", where=where)
 

@@ -75,5 +75,9 @@ def test_another_program_for_a_service_is_what_its_author_gains() -> None:
 
     assert gains(({}, first), ({}, second)) == ["bin/greylist, for service x/unix"]
     assert gains(({}, first), ({}, first)) == []
+    longer = [
+        {**one, "files/bin/grey": one["files/bin/greylist"], "files/bin/greylist": "a\n"} for one in (first, second)
+    ]
+    assert gains(({}, longer[0]), ({}, longer[1])) == []
     listed = {"tables/aliases": "list: :include:/etc/postfix/list\n", "files/list": "ada@a.test\n"}
     assert gains(({}, listed), ({}, {**listed, "files/list": "bob@a.test\n"})) == ['list, for "list" in aliases']
