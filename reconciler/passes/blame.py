@@ -1,4 +1,4 @@
-"""Tell what speaks against a commit on probation from what a trouble of this host explains.
+"""Tell what speaks against a commit, in its verification or on probation, from what a trouble of this host explains.
 
 A server of passwords that ends, or a file that vanishes, stops each process that starts from then on, whatever commit
 is live. The log then says the same as if the commit were at fault. Such a line does not condemn the commit if the
@@ -13,6 +13,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from reconciler.apply.verify import FATAL_IN_LOG
 from reconciler.desired.budget import Budget
 from reconciler.desired.lint import identities, identity, lint
 from reconciler.model import MASTER, errors_in
@@ -20,11 +21,13 @@ from reconciler.model.errors import ReconcilerError
 from reconciler.passes.understand import as_found
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from reconciler.apply.edges import Edges
     from reconciler.model import Finding, Tree
+    from reconciler.state.manifest import Generation
 
+_OF_HOST = "a trouble of this host causes it, before this commit as well"
 _DIES = "smtpd: bad command startup"
 _WORDS = {
     "silent-server": ("SASL",),
@@ -45,6 +48,20 @@ def of_the_commit(findings: Iterable[Finding], troubles: Iterable[Finding]) -> l
     """Return the findings that none of the troubles explains."""
     known = list(troubles)
     return [one for one in findings if not any(_explains(trouble, one.subject, one.text) for trouble in known)]
+
+
+def excused(
+    findings: list[Finding], before: Generation | None, allow: Callable[[list[Finding]], list[Finding]], edges: Edges
+) -> list[Finding]:
+    """Return what a verification found as the commit allows it; a logged error that a shared trouble explains warns.
+
+    *before* was live before the activation.
+    """
+    found = allow(findings)
+    logged = [one for one in errors_in(found) if one.rule == FATAL_IN_LOG]
+    troubles = shared_troubles(before.owned(), edges) if before and logged else []
+    blamed = of_the_commit(logged, troubles)
+    return [one.as_warning(_OF_HOST) if one in logged and one not in blamed else one for one in found]
 
 
 def _explains(trouble: Finding, program: str, text: str) -> bool:

@@ -10,6 +10,7 @@ from reconciler.apply.protocol import apply
 from reconciler.host.facts import gather_again
 from reconciler.model import Applied, Postponed, Refused, Unchanged
 from reconciler.model.errors import Incomplete, ReconcilerError, WithFindings
+from reconciler.passes.blame import excused
 from reconciler.passes.check import Checked, forget, permitted
 from reconciler.passes.isolation import Isolation
 from reconciler.passes.judge import LiveCommit, judge, to_rehearse
@@ -41,7 +42,9 @@ def reconcile(revision: Revision, edges: Edges, memory: Memory, *, restore: bool
             return Unchanged(checked.findings, kept)
         if checked.judged.restores:
             raise_if_it_stops(checked.judged.findings, checked.judged.plan.steps, live.answering)
-        order = replace(to_rehearse(checked.judged, live, edges), stopping=partial(stopping, edges=edges))
+        order = to_rehearse(checked.judged, live, edges)
+        allow = partial(excused, before=live.generation, allow=order.allow, edges=edges)
+        order = replace(order, stopping=partial(stopping, edges=edges), allow=allow)
         outcome = apply(order, edges, checked.stage)
         memory.checked = checked = replace(checked, stage=None)  # the stage has become the generation
         if not isinstance(outcome, Applied):

@@ -87,6 +87,11 @@ def test_a_listener_that_is_dead_already_keeps_no_commit_from_going_live() -> No
         pushed = adopted.push(route(1), "A harmless push")
         assert pushed.accepted, pushed.text
         adopted.wait_for("Applied", pushed.oid)
+        adopted.sh(": >/var/log/mail.log")  # so that nothing says why it was dead before
+        pushed = adopted.push(route(2), "Another harmless push")
+        adopted.wait_for("Applied", pushed.oid)
+        findings = [one for line in adopted.log() for one in line["findings"]]
+        assert any("a trouble of this host causes it" in one["text"] for one in findings), findings
 
 
 def test_a_key_that_new_processes_cannot_load_is_not_loaded_anew() -> None:
