@@ -20,7 +20,7 @@ from typing import Any
 PATIENCE = 600.0
 # A process that takes a connection while master reloads is waited for before another one is started, and itself waits
 # for a second for anvil(8), which is gone. So a probe that asked all the time would measure itself.
-PAUSE = 0.02
+PAUSE = 0.05
 
 
 def main(asked: dict[str, Any]) -> dict[str, Any]:
