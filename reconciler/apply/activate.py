@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reconciler.apply.at_work import at_work
+from reconciler.apply.conversations import POLL
 from reconciler.apply.local_mail import try_postdrop
 from reconciler.apply.other_queue import take_along
 from reconciler.apply.questions import questions
@@ -45,6 +46,8 @@ _OF_HOST = frozenset({
     errno.EPERM, errno.EROFS,
 })  # fmt: skip
 """What the kernel says when this host has a trouble, and no configuration is to blame."""
+_IDLE, _MOST_IDLE = 0.1, 0.4
+"""Seconds for the next idle daemon to end after a reload, and for all of them, beside that."""
 _LAST_WORDS = 5.0
 """Seconds between the last line of a master that was stopped and the moment in which its end is seen, at most."""
 
@@ -120,6 +123,8 @@ def go_live(
         since = boot_clock()  # a process from between the rename and this has the old options
         activate(step, before, after, edges)
         reached = True
+        if step is Activation.RELOAD:
+            let_go(old, after)
         left = take_along(before, after, edges.host)
         edges.say("verify")
         services = _services(generation, edges, known.places)
@@ -143,6 +148,21 @@ def go_live(
         unable = isinstance(error, OSError) and error.errno in _OF_HOST and not failed[1:]
         unread = unable and not reached and master is not None and postfix.running(before) == master
         return Verified(after, tuple(known.places.of_all(failed)), unable=unable, unread=unread)
+
+
+def let_go(old: frozenset[int], instance: postfix.Instance) -> None:
+    """Wait a little until idle daemons of before a reload have ended; those that serve a client may stay for long.
+
+    An old smtpd that gets a client meanwhile waits for a second for anvil(8), which has ended. As long as it serves,
+    master may take it for one that is free and start no other, so that all clients wait.
+    """
+    left, until = old, time.monotonic() + _IDLE
+    end = until + _MOST_IDLE
+    while left and time.monotonic() < min(until, end):
+        time.sleep(POLL / 4)
+        still = left & postfix.children(instance)
+        if still != left:
+            left, until = still, time.monotonic() + _IDLE
 
 
 def reload(edges: Edges) -> tuple[Finding, ...]:

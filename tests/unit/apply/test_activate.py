@@ -1,8 +1,9 @@
-"""Whether a master died or was stopped: its own last words come with its end."""
+"""Whether a master died or was stopped, by its own last words, and which daemons a reload waits for."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -10,9 +11,6 @@ from reconciler.apply import activate
 from reconciler.host.maillog import LogFile
 from reconciler.host.programs.postfix import Instance
 from tests.unit.recorded_host import RecordedHost
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 STOPPED = "2026-11-22T09:00:00+00:00 mx1 postfix/master[4194303]: terminating on signal 15\n"
 AT = 1795338000.0
@@ -38,3 +36,27 @@ def test_a_master_that_ran_on_after_its_last_words_was_not_stopped(
     (tmp_path / "pid/master.pid").write_text("4194303\n")
     instance = Instance(tmp_path, {"queue_directory": str(tmp_path), "process_id_directory": "pid"})
     assert activate.died(instance, RecordedHost({}), lived) is dead
+
+
+@pytest.mark.parametrize(
+    ("seen", "looks"),
+    [
+        ([{1, 2, 3}, {2, 9}, {9}], 3),  # all of before end, and new ones begin
+        ([set()], 1),
+        ([{1, 2}, {2}, {2}, {2}, {2}], 5),  # one serves a client, which may last
+    ],
+)
+def test_after_a_reload_idle_daemons_are_waited_for_and_busy_ones_are_not(
+    seen: list[set[int]], looks: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now, looked = [0.0], list[set[int]]()
+
+    def children(_: object) -> frozenset[int]:
+        looked.append(seen[min(len(looked), len(seen) - 1)])
+        now[0] += 0.04
+        return frozenset(looked[-1])
+
+    monkeypatch.setattr(activate, "time", SimpleNamespace(monotonic=lambda: now[0], sleep=lambda _: None))
+    monkeypatch.setattr("reconciler.host.programs.postfix.children", children)
+    activate.let_go(frozenset({1, 2, 3}), Instance(Path("/etc/postfix"), {}))
+    assert len(looked) == looks
