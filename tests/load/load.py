@@ -165,10 +165,6 @@ class Load:
         killer.start()
         pushed = self._site.push(files, f"Commit {number}")
         killer.join()
-        if number in self._deaths and number not in self._broken and not pushed.accepted:
-            # While orphans of the master hold its ports, a push is refused; its author pushes again.
-            self._site.host.wait_for(self._site.answers, LONG, "a new master")
-            pushed = self._site.push(None)
         self._longest = max(KILLED_WITHIN, time.monotonic() - began)
         outcome = self._concluded(pushed.oid) if pushed.accepted else "rejected at the push"
         self.figures.outcomes[outcome] += 1
