@@ -12,7 +12,7 @@ import re
 HIDDEN = "(secret)"
 _NAMED = re.compile(
     r"(?<!by)(?<!com)pass(?:w(?:or)?d|phrase)?s?(?![a-z])|secrets?(?![a-z])|tokens?(?![a-z])|credentials?(?![a-z])"
-    r"|(?:\A|[_.-])(?:bind_?)?pwd?(?:\Z|[_.-])|(?:api|private)_?key(?![a-z])",
+    r"|(?:\A|[_.-])(?:bind_?)?pwd?(?:\Z|[_.-])|(?:api|private)[_-]?key(?![a-z])",
     re.IGNORECASE | re.ASCII,
 )
 _FILES = re.compile(r"_(?:command|delimiter|file|files|level|limit|maps?|path|service|time|timeout)\Z", re.ASCII)
@@ -21,11 +21,11 @@ _NONE = re.compile(r"(?:[a-z]+:){0,3}[/$]\S*|!secret\b.*|\.\.\.", re.ASCII)
 _QUOTED = re.compile(r'"([^"]*)"')
 _BEGUN = re.compile(r"(?P<name>[A-Za-z0-9_.-]+)(?P<between>[ \t]*[=:]?[ \t]+|=)(?P<value>.+)", re.DOTALL | re.ASCII)
 _URI = re.compile(
-    r"(?P<start>(?<![a-z0-9+.-])[a-z][a-z0-9+.-]*://[^\s/@:]*:)[^\s/@$][^\s/@]*@", re.IGNORECASE | re.ASCII
+    r"(?P<start>(?<![a-z0-9+.-])[a-z][a-z0-9+.-]*://[^\s/@:]*:)[^\s/@$][^\s/]*@", re.IGNORECASE | re.ASCII
 )
 _LOGIN = re.compile(r"(?P<start>(?:\A|[\s\"/])(?:[^\s\"/:@]+:)+)[^\s\"/:@\[\]]+@", re.ASCII)
 _BEGIN = r"(?<![A-Za-z0-9_.-])"
-_VALUE = r"(?P<value>[^\s\"';,}]+)"
+_VALUE = r"(?P<value>(?<=\")[^\"]+(?=\")|(?<=')[^']+(?=')|[^\s\"';,}]+)"
 _SET = re.compile(
     rf"{_BEGIN}(?P<name>[A-Za-z0-9_.-]+)(?P<between>[\"']?[ \t]*=[ \t]*[\"']?|[\"']?:[ \t]+[\"']?){_VALUE}",
     re.ASCII,

@@ -36,6 +36,7 @@ from reconciler.host.programs.quick_start import quick_start
 from reconciler.model import Finding, Severity, Where
 from reconciler.model.ascii_text import SPACE, is_digits, split_lines, split_words
 from reconciler.model.errors import CommandFailed
+from reconciler.model.hidden_values import shown
 from reconciler.postfix.restrictions import LISTS
 from reconciler.postfix.scopes import words
 
@@ -192,6 +193,7 @@ def _placed(rule: str, text: str, stage: str, files: Mapping[str, str]) -> Findi
         where = Where(file, int(match["line"]))
     else:
         where = _search(what, [file] if file else [MAIN, MASTER], files)
+    what = _GIVEN.sub(lambda said: f"{said[1]}={shown(said[2], said[3])}", what)
     lasting = not _PASSING.search(what)
     return Finding(rule=rule, where=where, text=what, subject=_subject(what), lasting=lasting)
 
@@ -202,6 +204,8 @@ _NAMED = re.compile(
     | (?:in|reference:|nesting:|name:)\ "(?P<quoted>[^"]+)"$""",
     re.VERBOSE | re.ASCII,
 )
+
+_GIVEN = re.compile(r"((?:unused parameter|overriding earlier entry): ([^\s=]+))=(.*)", re.ASCII)
 
 
 def _subject(what: str) -> str:

@@ -68,6 +68,16 @@ def test_debians_own_link_is_no_finding() -> None:
     assert list(postfix.complaints(debian, STAGE, {"main.cf": "", "master.cf": ""})) == []
 
 
+def test_no_finding_has_the_password_that_postconf_quotes() -> None:
+    completed = commands("stage/healthy/transcript")[0]
+    said = f"postconf: warning: {STAGE}/main.cf{{}}: {{}}: relay_pass={{}}\n".format
+    lines = said("", "unused parameter", "ganz geheim") + said(", line 2", "overriding earlier entry", "geheim")
+    told = type(completed)(completed.argv, 0, "", lines)
+    found = [*postfix.complaints(told, STAGE, {"main.cf": "\nrelay_pass = x\n", "master.cf": ""})]
+    assert [one.text.partition(": ")[2] for one in found] == ["relay_pass=(secret)"] * 2
+    assert {(one.subject, one.where.line) for one in found} == {("relay_pass", 2)}
+
+
 def test_folders_and_paths_that_postfix_check_refuses_are_findings(tmp_path: Path) -> None:
     values = {"queue_directory": str(tmp_path / "nosuch"), "mailq_path": "mailq", "maillog_file": "/var/log/pf.log"}
     files = {"main.cf": "a = b\nqueue_directory = x\n", "master.cf": "smtp inet n - n - - smtpd\n"}
