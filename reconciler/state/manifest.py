@@ -57,8 +57,8 @@ class FileRecord:
 
     @property
     def data(self) -> dict[str, Any]:
-        """Return its form on disk; versions before *in_plain* read what has none."""
-        return {name: value for name, value in asdict(self).items() if value or name != "in_plain"}
+        """Return its form on disk; what is *in_plain* is listed beside the files, where older versions ignore it."""
+        return {name: value for name, value in asdict(self).items() if name != "in_plain"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +128,8 @@ def read_manifest(path: Path) -> Generation:
     number = int(path.name.partition("-")[0])
     try:
         data = json.loads((path / NAME).read_bytes())
-        files = {_relative(name): _record(record) for name, record in data["files"].items()}
+        plain = frozenset(map(_text, data.get("in_plain", ())))
+        files = {_relative(name): _record(record, in_plain=name in plain) for name, record in data["files"].items()}
         carried, edit = tuple(map(str, data.get("carried", ()))), str(data.get("edit", ""))
         kept = {_text(site): _text(oid) for site, oid in data.get("kept", {}).items()}
         revision, source, tainted = _text(data["revision"]), source_from(_text(data["source"])), bool(data["tainted"])
@@ -137,12 +138,10 @@ def read_manifest(path: Path) -> Generation:
         return Generation(number, path, "", UNREADABLE, {}, tainted=True)
 
 
-def _record(data: dict[str, Any]) -> FileRecord:
-    record = FileRecord(**data)
+def _record(data: dict[str, Any], *, in_plain: bool) -> FileRecord:
+    record = FileRecord(**data, in_plain=in_plain)
     if not isinstance(record.mode, int) or not 0 <= record.mode <= 0o7777:  # noqa: PLR2004 - all bits of a mode
         raise ValueError("expected a mode")
-    if not isinstance(record.in_plain, bool):
-        raise TypeError("expected whether it is in plain text")
     for value in (record.owner, record.sha256, record.compiled, record.made_from):
         _text(value)
     return record
@@ -157,10 +156,11 @@ def _relative(name: str) -> str:
 
 def written(generation: Generation) -> bytes:
     """Return the manifest of a generation in its form on disk."""
+    plain = [path for path, record in generation.files.items() if record.in_plain]
     data = {
         "number": generation.number, "revision": generation.revision, "source": str(generation.source),
         "tainted": generation.tainted, "carried": generation.carried, "edit": generation.edit,
-        **({"kept": dict(generation.kept)} if generation.kept else {}),
+        **({"kept": dict(generation.kept)} if generation.kept else {}), **({"in_plain": plain} if plain else {}),
         "files": {path: record.data for path, record in generation.files.items()},
     }  # fmt: skip
     return json.dumps(data, indent=1).encode()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -195,9 +196,12 @@ def test_a_manifest_says_what_is_in_plain_text_and_else_looks_as_before(tmp_path
     (path / NAME).write_bytes(data)
 
     assert read_manifest(path).files == files
-    assert data.count(b"in_plain") == 1
-    (path / NAME).write_bytes(data.replace(b'"in_plain": true', b'"in_plain": 1'))
-    assert read_manifest(path).source == UNREADABLE
+    said = json.loads(data)
+    assert said["in_plain"] == ["policy"]
+    assert all({*record} == {"mode", "owner", "sha256", "compiled", "made_from"} for record in said["files"].values())
+    for wrong in (1, [1]):
+        (path / NAME).write_text(json.dumps(said | {"in_plain": wrong}))
+        assert read_manifest(path).source == UNREADABLE
 
 
 def test_the_folders_of_files_come_before_what_is_in_them() -> None:
