@@ -17,7 +17,7 @@ from reconciler.desired.offers.offer import MAIL, NotOffered, Offer, saved
 from reconciler.desired.yaml_editor import scalars
 from reconciler.features import services, submission
 from reconciler.model import UNWRITTEN
-from reconciler.postfix.levels import LEVEL, at_level
+from reconciler.postfix.levels import at_level, level_of
 from reconciler.postfix.restrictions import LISTS
 from reconciler.postfix.scopes import Scope, words
 from reconciler.postfix.syntax import one_line
@@ -121,9 +121,9 @@ def _own(service: Service) -> dict[str, str]:
 
 def _of_main(name: str, ground: Ground) -> str:
     """Return the value of a parameter in main.cf, with all names in it as they are."""
-    written, level = ground.origin.parameters.get(name), ground.origin.parameters.get(LEVEL)
-    defaults = ground.facts.parameters
-    return written.value if written else at_level(defaults.get(name, ""), level.value if level else defaults[LEVEL])
+    if written := ground.origin.parameters.get(name):
+        return written.value
+    return at_level(ground.facts.parameters.get(name, ""), level_of(ground.origin, ground.facts))
 
 
 def _is_same(name: str, value: str, other: str) -> bool:

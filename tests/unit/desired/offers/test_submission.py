@@ -96,6 +96,14 @@ def test_what_the_section_can_not_say_stays_and_is_said_why(master: str, why: st
     assert find(ground(MAIL, OTHER + master)) == NotOffered(why)
 
 
+@pytest.mark.parametrize("level", ["3.6", "$mine"])
+def test_what_main_cf_leaves_to_the_level_has_the_value_at_the_level(level: str) -> None:
+    master = FIRST.replace("  -o smtpd_relay_restrictions=permit_sasl_authenticated,reject\n", "")
+    offer = offered(MAIL.replace("level: 3.6", f"level: {level}\n  mine: 3.6"), OTHER + master)
+
+    assert "smtpd_relay_restrictions: permit_mynetworks, permit_sasl_authenticated, defer" in text(offer)
+
+
 def test_other_services_of_mail_yaml_are_left_alone() -> None:
     mail = f"{MAIL}services:\n  smtp/inet: {{maxproc: 5}}\n"
 
