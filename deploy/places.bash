@@ -42,10 +42,10 @@ has_systemd() { [[ -d /run/systemd/system ]]; }
 
 # The settings, as reconciler itself reads them, for every later `setting` about the same file.
 read_settings() {
-    local lines name value
+    local lines line
     lines=$(settings_by_name host group repository branch url push user identity state backup config_directory)
     known=([of]=$settings)
-    while IFS='=' read -r name value; do known[$name]=$value; done <<<"$lines"
+    while IFS= read -r line; do known[${line%%=*}]=${line#*=}; done <<<"$lines"
 }
 
 # One setting; empty where there is none.

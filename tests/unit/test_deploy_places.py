@@ -21,3 +21,13 @@ def test_only_our_own_link_counts_as_adopted(tmp_path: Path, target: str | None,
     asked = subprocess.run(["bash", "-c", ASK, PLACES, tmp_path], check=False)
 
     assert (asked.returncode == 0) is ours
+
+
+def test_the_settings_are_kept_to_the_last_sign(tmp_path: Path) -> None:
+    found = "url=https://h/x?key=\npush=\nbackup=/a b/c\n"
+    script = f"source \"$0\"; settings_by_name() {{ printf '{found}'; }}; read_settings"
+    script += "; settings_by_name() { false; }; for one in url push backup; do setting $one; done"
+
+    asked = subprocess.run(["bash", "-euc", script, PLACES], cwd=tmp_path, capture_output=True, text=True, check=True)
+
+    assert asked.stdout == "https://h/x?key=\n\n/a b/c\n"
