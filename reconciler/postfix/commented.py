@@ -97,6 +97,11 @@ def _decoded(raw: bytes) -> tuple[str, bool]:
         return raw.decode("latin-1"), False
 
 
+def as_utf8(comment: str) -> str:
+    """Return a comment of a file that was read with surrogateescape as a file of YAML can hold it."""
+    return _UNFIT.sub("?", _decoded(comment.encode("utf-8", "surrogateescape"))[0])
+
+
 def comment_lines(content: bytes) -> Iterator[str]:
     """Yield the comments of a file, each line without blanks around it."""
     for raw in content.split(b"\n"):

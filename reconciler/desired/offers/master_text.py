@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from reconciler.model.ascii_text import SPACE
+from reconciler.postfix.commented import as_utf8
 from reconciler.postfix.levels import level_of
 from reconciler.postfix.syntax import logical_lines
 
@@ -43,7 +44,7 @@ def _without(text: str, service: Service, shipped: frozenset[str]) -> tuple[str,
     while first and is_comment(lines[first - 1]) and lines[first - 1].strip(SPACE) not in shipped:
         first -= 1
     told = [line.strip(SPACE) for line in lines[first:end] if is_comment(line)]
-    return "\n".join([*lines[:first], *lines[end:]]), tuple(line for line in told if line not in shipped)
+    return "\n".join([*lines[:first], *lines[end:]]), tuple(as_utf8(line) for line in told if line not in shipped)
 
 
 def is_comment(line: str) -> bool:

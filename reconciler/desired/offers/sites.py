@@ -23,6 +23,7 @@ from reconciler.features import sites
 from reconciler.features.domains import DOMAIN
 from reconciler.features.tables import WIRED
 from reconciler.model.ascii_text import SPACE
+from reconciler.postfix.commented import as_utf8
 from reconciler.postfix.reached import idle
 from reconciler.postfix.references import own_name, tables_of
 from reconciler.postfix.scopes import Scope, scopes
@@ -173,7 +174,7 @@ def _offer(found: list[_Found], rows: _Rows, ground: Ground) -> Offer | NotOffer
     is_empty = not any(Entries(replace(rows.table, source=left.encode("utf-8", "surrogateescape"))))
     files: dict[str, bytes | None] = dict(taken.files)
     for number, one in enumerate(found):
-        rest = [line for line in left.split("\n") if is_comment(line)] if is_empty and not number else []
+        rest = [as_utf8(line) for line in left.split("\n") if is_comment(line)] if is_empty and not number else []
         head = [*rest, *taken.comments[one.service.key]]
         files[f"sites/{one.site}/site.yaml"] = _site(one, head, rows.of[one.service.name], told).encode()
     files[rows.table.file] = None if is_empty else left.encode("utf-8", "surrogateescape")
@@ -205,7 +206,7 @@ def _without(rows: _Rows, names: Iterable[str]) -> tuple[str, Mapping[int, list[
         first = line
         while first > 1 and first - 1 not in gone and is_comment(lines[first - 2]):
             first -= 1
-        told[line] = [text.strip(SPACE) for text in lines[first - 1 : line - 1]]
+        told[line] = [as_utf8(text.strip(SPACE)) for text in lines[first - 1 : line - 1]]
         gone |= {*range(first, line + 1)}
     return "\n".join(text for number, text in enumerate(lines, 1) if number not in gone), told
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from reconciler.desired.offers.master_text import is_comment, is_outside_chroot, without_services
-from tests.unit.desired.offers.grounds import HEAD, SHIPPED, ground
+from tests.unit.desired.offers.grounds import HEAD, SHIPPED, ground, of_files
+from tests.unit.host_facts import HOST
 
 MASTER = """\
 smtp inet n - n - - smtpd
@@ -32,6 +33,16 @@ def test_comments_above_a_service_and_inside_it_are_kept() -> None:
         "qmgr/unix": ("# the last",),
     }
     assert taken.files == {"master.d/host.cf": f"smtp inet n - n - - smtpd\n{min(SHIPPED, key=len)}\n".encode()}
+
+
+def test_a_comment_in_latin_1_is_kept_as_utf_8() -> None:
+    files = {"mail.yaml": b"base: none\n", "master.d/host.cf": b"# f\xfcr \x01\nslow unix - - n - - smtp\n# \xfc\n"}
+    before = of_files(files, HOST, None)
+
+    taken = without_services(before, before.desired.services)
+
+    assert taken.comments == {"slow/unix": ("# f\u00fcr ?",)}
+    assert taken.files == {"master.d/host.cf": b"# \xfc\n"}
 
 
 @pytest.mark.parametrize(

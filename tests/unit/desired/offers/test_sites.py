@@ -7,7 +7,8 @@ import pytest
 from reconciler.desired.offers.offer import NotOffered, Offer
 from reconciler.desired.offers.sites import find
 from reconciler.postfix.tables import Entries
-from tests.unit.desired.offers.grounds import HEAD, after, ground, text
+from tests.unit.desired.offers.grounds import HEAD, after, ground, of_files, text
+from tests.unit.host_facts import HOST
 
 MAPS = "sender_dependent_default_transport_maps"
 MAIL = f"{HEAD}  compatibility_level: 3.6\n  {MAPS}: hash:/etc/postfix/senders\n"
@@ -51,6 +52,16 @@ def test_services_and_rows_become_sites() -> None:
         "mail that shop delivered is logged as postfix/site1-out", ENFORCED,
         "mail of site1-out leaves by IPv4 alone, because it has no address of the other family",
     )  # fmt: skip
+
+
+@pytest.mark.parametrize("rows", [ROWS, ROWS.partition("ann@")[0] + "# who\n"])
+def test_comments_of_the_table_in_latin_1_are_kept_as_utf_8(rows: str) -> None:
+    content = rows.encode().replace(b"who", b"f\xfcr")
+    files = {"mail.yaml": MAIL.encode(), "master.d/host.cf": (FIRST + SHOP + BOOKS).encode()}
+    offer = find(of_files({**files, "tables/senders.hash": content}, HOST, None))
+
+    assert isinstance(offer, Offer)
+    assert text(offer, "sites/site1/site.yaml").count("# f\u00fcr\n") == rows.count("# who")
 
 
 def test_every_domain_is_sent_by_the_service_that_took_the_place_of_its_own() -> None:
