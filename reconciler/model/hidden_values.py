@@ -23,7 +23,7 @@ _BEGUN = re.compile(r"(?P<name>[A-Za-z0-9_.-]+)(?P<between>[ \t]*[=:]?[ \t]+|=)(
 _URI = re.compile(
     r"(?P<start>(?<![a-z0-9+.-])[a-z][a-z0-9+.-]*://[^\s/@:]*:)[^\s/@$][^\s/]*@", re.IGNORECASE | re.ASCII
 )
-_LOGIN = re.compile(r"(?P<start>(?:\A|[\s\"/])(?:[^\s\"/:@]+:)+)[^\s\"/:@\[\]]+@", re.ASCII)
+_LOGIN = re.compile(r"(?P<start>(?:\A|[\s\"/])(?:[^\s\"/:@]+:)+)[^\s\"/:\[\]]+@", re.ASCII)
 _BEGIN = r"(?<![A-Za-z0-9_.-])"
 _VALUE = r"(?P<value>(?<=\")[^\"]+(?=\")|(?<=')[^']+(?=')|[^\s\"';,}]+)"
 _SET = re.compile(

@@ -78,4 +78,5 @@ def test_a_finding_keeps_its_own_words() -> None:
 
 def test_a_login_in_a_next_hop_loses_its_password() -> None:
     assert without_login('"u:geheim@[h]:25": no host') == '"u:(secret)@[h]:25": no host'
+    assert without_login("relay:u:ge@heim@h") == "relay:u:(secret)@h"
     assert without_login("[2001:db8::1]:25, a@b.test") == "[2001:db8::1]:25, a@b.test"
