@@ -87,6 +87,8 @@ def _problem(relay: str, login: tuple[str, str, Secret] | None, ground: Ground, 
         return f"{relay} speaks TLS from the first byte, for which the section has a service of its own"
     if login is None:
         rows = len(split_lines(ground.logins.value)) if ground.logins else 0
+        if rows == 1:
+            return f"the only row of {_MAPS} is no USER:PASSWORD that a secret can hold"
         return f"the section has one login, and {_MAPS} has {rows or 'none that import can read'}"
     key, user, password = login
     if key != relay:
