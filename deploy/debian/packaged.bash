@@ -25,11 +25,11 @@ restart_daemons() {
         say "a daemon does not start: systemctl status ${running[*]}"
 }
 
-# Run a command for the settings of each instance, the default one last.
+# Run a command for the settings of each instance, the default one last. A copy such as out.old.toml is none's.
 for_each_instance() {
     local file
     for file in "$folder"/*.toml; do
-        [[ ! -e $file ]] || (use_instance "$(basename "$file" .toml)" && "$@") || return
+        (use_instance "$(basename "$file" .toml)" || exit 0; "$@") || return
     done
     "$@"
 }
