@@ -49,8 +49,9 @@ def _filled(path: str, owned: Collection[str], folders: Collection[str], directo
 
 
 def _is_folder(path: str, ours: Collection[str], directory: Path) -> str:
+    """Return that a folder is there; an empty one, such as Debian's /etc/postfix/sasl, has nothing to lose."""
     place = directory / path
-    return f"{place} is a folder" if path not in ours and is_folder(place) else ""
+    return f"{place} is a folder" if path not in ours and is_folder(place) and any(walk(place)) else ""
 
 
 def _reason(path: str, ours: Collection[str], directory: Path) -> str:

@@ -70,6 +70,8 @@ def test_a_folder_in_the_place_of_a_table_is_told(tmp_path: Path, name: str) -> 
     table = Table(name="people", type="lmdb", source=b"a b\n", file="tables/people", compiler="postmap")
     assert list(in_the_way(Contribution(tables={"people": table}), edges)) == []
     (edges.settings.config_directory / name).mkdir()
+    assert list(in_the_way(Contribution(tables={"people": table}), edges)) == [], "an empty one has nothing to lose"
+    (edges.settings.config_directory / name / "theirs").write_text("")
 
     (told,) = in_the_way(Contribution(tables={"people": table}), edges)
 
