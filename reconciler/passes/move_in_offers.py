@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reconciler.desired.load import load
-from reconciler.desired.offers import OFFERS
+from reconciler.desired.offers import OFFERS, opendkim
 from reconciler.desired.offers.offer import Ground, NotOffered, is_shared, saved
 from reconciler.features.composition import compose
 from reconciler.features.sender_rewriting import is_new
@@ -117,7 +117,16 @@ def _ground(files: Tree, directory: Path, edges: Edges) -> Ground:
         logins=_logins(Scope(origin, facts), directory, edges.host, is_copy=is_copy),
         postsrsd=_SRS[0].read_text("utf-8", "replace") if is_srs else None,
         srs_secrets=Secret("srs", _SRS[1].read_text("utf-8", "replace")) if is_srs else None,
+        opendkim=None if is_copy else _opendkim() or None,
     )  # fmt: skip
+
+
+def _opendkim() -> Mapping[str, Secret]:
+    """Return the files of opendkim that are there: the configuration, and those that it and they name."""
+    read: dict[str, Secret] = {}
+    while new := {path for path in opendkim.named(read) - read.keys() if Path(path).is_file()}:
+        read |= {path: Secret(path, Path(path).read_text("utf-8", "replace")) for path in new}
+    return read
 
 
 def _logins(main: Scope, directory: Path, host: Host, *, is_copy: bool) -> Secret | None:

@@ -1,9 +1,10 @@
-"""Say why a Milter that signs mail is not offered as ``dkim``. Pure; raises nothing.
+"""Write what opendkim signs as ``dkim``, with its key sealed, or say why a Milter stays. Pure; raises nothing.
 
-The section signs with a key of its own for all domains, and with other header fields, so that no message would leave
-as before: there is no offer, only the reason.
+The domains, the selector and the key stay, and with them the record in DNS. The program that signs is another one: what
+follows from that is to be confirmed.
 
-Known limit: such a Milter is known by the name in its socket, or by the port that its package uses.
+Known limits: such a Milter is known by the name in its socket, or by the port that its package uses. rspamd and
+dkimpy-milter stay as they are.
 """
 
 from __future__ import annotations
@@ -11,29 +12,159 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from reconciler.desired.offers.offer import NotOffered
+from reconciler.desired.offers import opendkim
+from reconciler.desired.offers.mail_text import before_parameters, without
+from reconciler.desired.offers.offer import MAIL, NotOffered, Offer
+from reconciler.desired.yaml_editor import scalar
+from reconciler.features import parameters
 from reconciler.features.dkim import section as dkim
-from reconciler.postfix.scopes import scopes
+from reconciler.model import Secret
+from reconciler.model.ascii_text import SPACE
+from reconciler.postfix.scopes import Scope, scopes
 
 if TYPE_CHECKING:
-    from reconciler.desired.offers.offer import Ground
+    from collections.abc import Iterator
 
+    from reconciler.desired.offers.offer import Ground
+    from reconciler.desired.offers.opendkim import Signing
+
+OPENDKIM = "opendkim"
 _SIGNERS = {
-    "opendkim": re.compile(r"\bopendkim\b|:(?:8891|12301)\b", re.ASCII),
+    OPENDKIM: re.compile(r"\bopendkim\b|:(?:8891|12301)\b", re.ASCII),
     "dkimpy-milter": re.compile(r"\bdkimpy|:8892\b", re.ASCII),
     "rspamd": re.compile(rf"\brspamd\b|:{dkim.PORT}\b", re.ASCII),
 }
-_LISTS = frozenset({"smtpd_milters", "non_smtpd_milters"})
 _WHY = "the section signs with one key of its own for all domains, and every message would get another signature"
+_ONE = re.compile(
+    r"(?P<plain>[^\s,{}]+)|\{\s*(?P<socket>[^\s,{}]+)(?:[\s,]+default_action\s*=\s*(?P<action>[a-z]+))?\s*\}", re.ASCII
+)
+_ASKED = re.compile(r"inet:(?:localhost|127\.0\.0\.1):([0-9]+)", re.ASCII)
+_LISTENS = re.compile(r"inet:([0-9]+)(?:@(?:localhost|127\.0\.0\.1))?", re.ASCII)
+_ACTION, _PROTOCOL, _MACROS = "milter_default_action", "milter_protocol", "milter_mail_macros"
+_ACTIONS, _SPOKEN = ("tempfail", "accept"), "6"
 
 
-def find(ground: Ground) -> NotOffered | None:
-    """Return why there is no offer, if a Milter may sign."""
+def find(ground: Ground) -> Offer | NotOffered | None:
+    """Offer the section, or return why there is no offer, if a Milter may sign."""
     if ground.desired.section(dkim.Schema) is not None:
         return None
+    asked = next(_asked(ground), None)
+    if asked is None:
+        return None
+    name, program = asked
+    if program != OPENDKIM or ground.opendkim is None:
+        why = _WHY if program != OPENDKIM else "its files are not known"
+        return NotOffered(f"{name} asks {program}, which may sign: {why}")
+    main, signing = Scope(ground.origin, ground.facts), opendkim.read(ground.opendkim)
+    if isinstance(signing, str):
+        return NotOffered(signing)
+    if problem := _of_postfix(main, signing, ground) or _of_host(signing, ground):
+        return NotOffered(problem)
+    return _offer(main, signing, ground)
+
+
+def _asked(ground: Ground) -> Iterator[tuple[str, str]]:
+    """Yield each list of Milters, with the program in it that may sign."""
     for scope in scopes(ground.origin, ground.facts):
         for parameter in scope.written:
-            value = scope.value(parameter.name) if parameter.name in _LISTS else ""
-            if name := next((name for name, socket in _SIGNERS.items() if socket.search(value)), None):
-                return NotOffered(f"{parameter.name} asks {name}, which may sign: {_WHY}")
-    return None
+            value = scope.value(parameter.name) if parameter.name in dkim.LISTS else ""
+            if program := next((name for name, socket in _SIGNERS.items() if socket.search(value)), None):
+                yield parameter.name, program
+
+
+# ---- what the section can say ----------------------------------------------------------------------------------------
+
+
+def _of_postfix(main: Scope, signing: Signing, ground: Ground) -> str:
+    """Return why the section can't say what Postfix has; empty if it can."""
+    for name in dkim.LISTS:
+        if not (match := _ONE.fullmatch(main.value(name).strip(SPACE))):
+            return f"{name} is {main.value(name) or 'empty'}, and the section asks one Milter alone, in both lists"
+        if not _is_same(match["plain"] or match["socket"], signing.socket):
+            return (
+                f"{name} is {main.value(name)}, and opendkim listens on {signing.socket or 'no socket that it names'}"
+            )
+        written = ground.origin.parameters[name]
+        if (written.where.file, written.section) != (MAIL, parameters.SECTION):
+            return f"{name} is not a parameter of mail.yaml"
+    actions = _actions(main)
+    if len(actions) != 1 or min(actions) not in _ACTIONS:
+        done, known = " and ".join(sorted(actions)), " or ".join(_ACTIONS)
+        return f"the action of Postfix while opendkim is down is {done}, and the section has {known}"
+    if "{auth_authen}" not in main.words(_MACROS):
+        return f"{_MACROS} lacks {{auth_authen}}, by which rspamd knows a login"
+    return _of_services(ground)
+
+
+def _of_services(ground: Ground) -> str:
+    """Return which service of master.cf treats a Milter by itself; empty if none does."""
+    for service in ground.origin.entries:
+        for option in service.overrides:
+            if (option.name in dkim.LISTS and option.value.strip(SPACE)) or option.name.startswith("milter_"):
+                return f"{service.key} has {option.name} of its own"
+    return ""
+
+
+def _actions(main: Scope) -> set[str]:
+    """Return what Postfix does while the Milter is down."""
+    found = (_ONE.fullmatch(main.value(name).strip(SPACE)) for name in dkim.LISTS)
+    return {(match and match["action"]) or main.value(_ACTION) for match in found}
+
+
+def _is_same(milter: str, socket: str) -> bool:
+    """Return whether Postfix asks at the socket that opendkim names; a path may be one in Postfix's chroot."""
+    if (asked := _ASKED.fullmatch(milter)) and (listens := _LISTENS.fullmatch(socket)):
+        return asked[1] == listens[1]
+    asked_type, _, path = milter.partition(":")
+    kind, _, own = socket.rpartition(":")
+    is_path = asked_type in {"unix", "local"} and kind in {"unix", "local", ""} and own.startswith("/")
+    return is_path and own.endswith(f"/{path.lstrip('/')}")
+
+
+def _of_host(signing: Signing, ground: Ground) -> str:
+    """Return why the host or the commit can't take the section; empty if it can."""
+    if dkim.PROGRAM not in ground.facts.packages:
+        return "the package rspamd, with which the section signs, is not installed"
+    path = f"secrets/{_secret(signing)}.age"
+    return f"the commit has a secret {_secret(signing)} already" if path in ground.files else ""
+
+
+def _secret(signing: Signing) -> str:
+    return f"dkim-{signing.selector}"
+
+
+# ---- the commit ------------------------------------------------------------------------------------------------------
+
+
+def _offer(main: Scope, signing: Signing, ground: Ground) -> Offer | NotOffered:
+    old = "" if main.value(_PROTOCOL) == _SPOKEN else main.value(_PROTOCOL)
+    names = [*dkim.LISTS, *([_PROTOCOL] if old else [])]
+    shorter = without(ground.mail, names)
+    if {*shorter.names} != {*names}:
+        return NotOffered(f"{min({*names} - {*shorter.names})} can't be taken out of mail.yaml at its place")
+    lines = [*shorter.comments, f"{dkim.SECTION}:", f"  selector: {scalar(signing.selector)}"]
+    lines += [f"  key: !secret {_secret(signing)}", f"  domains: [{', '.join(map(scalar, signing.domains))}]"]
+    networks = ", ".join(f'"{network}"' for network in signing.networks)
+    lines += [f"  networks: [{networks}]"] * bool(networks)
+    lines += ["  default_action: accept"] * ("accept" in _actions(main))
+    return Offer(
+        summary=f"write what opendkim signs as dkim ({signing.selector})",
+        files={MAIL: before_parameters(shorter.text, lines).encode()},
+        secret=Secret(_secret(signing), f"{signing.key.value.strip(SPACE)}\n"),
+        changed=frozenset(names), confirm=tuple(_told(signing, old)),
+    )  # fmt: skip
+
+
+def _told(signing: Signing, protocol: str) -> Iterator[str]:
+    """Yield what to confirm."""
+    yield f"the private key is sealed in secrets/{_secret(signing)}.age; {signing.path} stays where it is"
+    yield "rspamd signs instead of opendkim, which is asked no longer and runs until you stop it"
+    yield "a signature covers the header fields that rspamd chooses, and never Received"
+    if signing.form.lower() != "relaxed/relaxed":
+        yield f"the canonicalization is relaxed/relaxed instead of {signing.form}"
+    if protocol:
+        yield f"{_PROTOCOL} is left out: rspamd does not speak {protocol}"
+    if signing.verifies:
+        yield "signatures of mail from elsewhere are verified no longer, and it gets no Authentication-Results header"
+    if not signing.is_all_loopback:
+        yield "mail over the loopback interface is signed from all of its addresses (127.0.0.0/8 and ::1)"

@@ -51,13 +51,13 @@ PATH = "override.d/dkim_signing.conf"
 _MILTER = f"inet:localhost:{PORT}"
 _SERVER = Server(host="localhost", port=PORT)
 _OVERRIDE = "receive_override_options"
-_LISTS = ("smtpd_milters", "non_smtpd_milters")
+LISTS = ("smtpd_milters", "non_smtpd_milters")
 _LOOPBACK = ("127.0.0.0/8", "::1/128")
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
-_SELECTOR = re.compile(_LABEL)
-_DOMAIN = re.compile(rf"(?:{_LABEL}\.)+{_LABEL}")
+SELECTOR = re.compile(_LABEL)
+DOMAIN = re.compile(rf"(?:{_LABEL}\.)+{_LABEL}")
 _LONGEST, _LAST_YEAR = timedelta(days=7), 9000
-_PEM = re.compile(r"-----BEGIN (RSA )?PRIVATE KEY-----\s[A-Za-z0-9+/=\s]+-----END (RSA )?PRIVATE KEY-----\s*", re.ASCII)
+PEM = re.compile(r"-----BEGIN (RSA )?PRIVATE KEY-----\s[A-Za-z0-9+/=\s]+-----END (RSA )?PRIVATE KEY-----\s*", re.ASCII)
 _ALL = "all"
 _STRING = 255
 _MADE = "# Made from the desired state; what is edited here is put back.\n"
@@ -80,7 +80,7 @@ _secret = one_secret(
 
 def selector(value: str) -> str:
     """Return the selector as DNS compares it; raise ValueError for a malformed one."""
-    if not _SELECTOR.fullmatch(value):
+    if not SELECTOR.fullmatch(value):
         text = 'not a selector: "{value}"; expected letters, digits and inner hyphens, such as dkim or s2026'
         raise PydanticCustomError("malformed-selector", text, {"value": value})
     return value.lower()
@@ -91,7 +91,7 @@ def _domains(values: tuple[str, ...]) -> tuple[str, ...]:
         text = "an empty list would sign nothing; leave domains out to sign for all, or write enabled: no"
         raise PydanticCustomError("malformed-signing-domain", text)
     for value in values:
-        if not _DOMAIN.fullmatch(value.rstrip(".")):
+        if not DOMAIN.fullmatch(value.rstrip(".")):
             text = 'not a domain: "{value}"; expected a name such as example.com, without user or "@"'
             raise PydanticCustomError("malformed-signing-domain", text, {"value": value})
     return tuple(dict.fromkeys(value.rstrip(".").lower() for value in values))
@@ -206,7 +206,7 @@ def contribute(desired: Desired, facts: Facts, below: Contribution) -> Contribut
     where = desired.where(SECTION, "selector")
     action = (SECTION, "default_action")
     at = desired.where(*action) if action in desired.places else where
-    parameters = {name: Parameter(name, value, at, SECTION) for name in _LISTS}
+    parameters = {name: Parameter(name, value, at, SECTION) for name in LISTS}
     signer = Companion(name=PROGRAM, files=_files(section, desired), servers=(_SERVER,), where=where)
     return Contribution(parameters=parameters, companions={PROGRAM: signer})
 
@@ -232,7 +232,7 @@ def record(public: str) -> str:
 
 def _signing(section: Schema, desired: Desired) -> str:
     secret = desired.secrets.get(section.key.name) if section.key else None
-    body = "".join(split_words(secret.value.split("-----")[2])) if secret and _PEM.fullmatch(secret.value) else ""
+    body = "".join(split_words(secret.value.split("-----")[2])) if secret and PEM.fullmatch(secret.value) else ""
     networks = ", ".join(f'"{network}"' for network in (*_LOOPBACK, *section.networks))
     # rspamd first looks up the author's address as it is written, and then a domain in lower case.
     keys = ", ".join(f'"{domain} %:{section.selector}:{body}"' for domain in section.domains or (_ALL,))
@@ -250,7 +250,7 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
         return
     for place, key in section.keys.items():
         secret = desired.secrets.get(key.key.name)
-        if secret and not _PEM.fullmatch(secret.value):
+        if secret and not PEM.fullmatch(secret.value):
             what = f"secret {secret.name} is not a private RSA key in PEM; run `reconciler dkim new {key.selector}`"
             where = desired.where(SECTION, *place, "key")
             yield Finding(rule="malformed-key", where=where, text=what, subject=secret.name, excusable=False)

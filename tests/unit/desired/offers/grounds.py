@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from reconciler.desired.load import load
 from reconciler.desired.move_in import ConfigurationFiles, write
 from reconciler.desired.offers.offer import Ground, Offer
+from reconciler.desired.offers.opendkim import CONFIGURATION
 from reconciler.features.composition import compose
 from reconciler.model import Contribution, File, Secret
 from tests.shapes import files_of
@@ -34,6 +35,13 @@ def ground(mail: str, master: str = "", facts: Facts = HOST, logins: str | None 
 def with_postsrsd(before: Ground, settings: str, secrets: str) -> Ground:
     """Return the ground on a host with PostSRSd 1."""
     return replace(before, postsrsd=settings, srs_secrets=Secret("srs", secrets))
+
+
+def with_opendkim(before: Ground, **files: str) -> Ground:
+    """Return the ground on a host with opendkim and rspamd; *files* by their names in the root."""
+    facts = replace(before.facts, packages={"rspamd": "3.4-1"})
+    texts = {CONFIGURATION if name == "conf" else f"/{name}": text for name, text in files.items()}
+    return replace(before, facts=facts, opendkim={path: Secret(path, text) for path, text in texts.items()})
 
 
 def imported(shape: str) -> Ground:
