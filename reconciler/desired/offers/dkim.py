@@ -20,6 +20,7 @@ from reconciler.features import parameters
 from reconciler.features.dkim import section as dkim
 from reconciler.model import Secret
 from reconciler.model.ascii_text import SPACE
+from reconciler.postfix.macros import MalformedMacro, references
 from reconciler.postfix.scopes import Scope, scopes
 
 if TYPE_CHECKING:
@@ -138,7 +139,7 @@ def _secret(signing: Signing) -> str:
 
 def _offer(main: Scope, signing: Signing, ground: Ground) -> Offer | NotOffered:
     old = "" if main.value(_PROTOCOL) == _SPOKEN else main.value(_PROTOCOL)
-    names = [*dkim.LISTS, *([_PROTOCOL] if old else [])]
+    names = [*dkim.LISTS, *sorted(_named(ground)), *([_PROTOCOL] if old else [])]
     shorter = without(ground.mail, names)
     if {*shorter.names} != {*names}:
         return NotOffered(f"{min({*names} - {*shorter.names})} can't be taken out of mail.yaml at its place")
@@ -153,6 +154,23 @@ def _offer(main: Scope, signing: Signing, ground: Ground) -> Offer | NotOffered:
         secret=Secret(_secret(signing), f"{signing.key.value.strip(SPACE)}\n"),
         changed=frozenset(names), confirm=tuple(_told(signing, old)),
     )  # fmt: skip
+
+
+def _named(ground: Ground) -> set[str]:
+    """Return the administrator's own parameters that the lists alone are written with."""
+    options = (option for service in ground.origin.entries for option in service.overrides)
+    written = ground.origin.parameters
+    others = {one.value for one in (*written.values(), *options) if one.name not in dkim.LISTS}
+    used = {name for asked in dkim.LISTS for name in _references(written[asked].value)}
+    shared = {name for value in others for name in _references(value)}
+    return (used & written.keys()) - ground.facts.parameters.keys() - shared
+
+
+def _references(text: str) -> set[str]:
+    try:
+        return {*references(text)}
+    except MalformedMacro:
+        return set()
 
 
 def _told(signing: Signing, protocol: str) -> Iterator[str]:

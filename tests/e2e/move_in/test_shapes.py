@@ -47,8 +47,7 @@ OFFERED = {
 NOT_OFFERED = {
     "docker-mailserver": {
         "submission": "submission/inet takes mail without TLS (smtpd_tls_security_level = may)",
-        "dkim": "smtpd_milters asks opendkim, which may sign: the section signs with one key of its own for all"
-        " domains, and every message would get another signature",
+        "dkim": "smtpd_milters asks opendkim, which may sign: its files are not known",
     },
     "forwarding": {
         "sender_rewriting": "the files of PostSRSd 1 on this host are not known, and tcp:localhost:10001 may be another"

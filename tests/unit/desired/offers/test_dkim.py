@@ -70,6 +70,16 @@ def test_mail_that_is_accepted_while_the_signer_is_down_still_is(mail: str) -> N
     assert "  default_action: accept\n" in text(offered(signing(mail)))
 
 
+@pytest.mark.parametrize(("more", "gone"), [("", True), ("  x_also: $ours\n", False)])
+def test_a_parameter_of_its_own_goes_with_the_lists_if_nothing_else_names_it(more: str, *, gone: bool) -> None:
+    named = "  ours: inet:localhost:8891\n" + LISTS.replace("inet:localhost:8891", "$ours") + more
+
+    offer = offered(signing(f"{HEAD}  biff: no\n{named}"))
+
+    assert ("ours: inet" not in text(offer)) is gone
+    assert ("ours" in offer.changed) is gone
+
+
 def test_a_protocol_that_rspamd_does_not_speak_is_left_out() -> None:
     offer = offered(signing(f"{MAIL}  milter_protocol: 2\n"))
 
