@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import tempfile
 from dataclasses import dataclass, replace
+from glob import glob
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reconciler.desired.load import load
-from reconciler.desired.offers import OFFERS, opendkim
+from reconciler.desired.offers import OFFERS, dkim, opendkim, rspamd
 from reconciler.desired.offers.offer import Ground, NotOffered, is_shared, saved
 from reconciler.features.composition import compose
 from reconciler.features.sender_rewriting import is_new
@@ -38,13 +39,14 @@ if TYPE_CHECKING:
     from reconciler.apply.edges import Edges
     from reconciler.desired.offers.offer import Offer
     from reconciler.host.effects import Host
-    from reconciler.model import Plan, Tree
+    from reconciler.model import Contribution, Facts, Plan, Tree
     from reconciler.passes.offer_proof import Rendered
     from reconciler.passes.proof import Line
 
 _PROVEN = "`reconciler import` proved with Postfix's own programs that it means the same"
 _SRS = (Path("/etc/default/postsrsd"), Path("/etc/postsrsd.secret"))
 _LOGINS = "smtp_sasl_password_maps"
+_FILES_OF = {"opendkim": opendkim.named, "rspamd": rspamd.named}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,16 +119,25 @@ def _ground(files: Tree, directory: Path, edges: Edges) -> Ground:
         logins=_logins(Scope(origin, facts), directory, edges.host, is_copy=is_copy),
         postsrsd=_SRS[0].read_text("utf-8", "replace") if is_srs else None,
         srs_secrets=Secret("srs", _SRS[1].read_text("utf-8", "replace")) if is_srs else None,
-        opendkim=None if is_copy else _opendkim() or None,
+        signer=None if is_copy else _signer(origin, facts, edges.host),
     )  # fmt: skip
 
 
-def _opendkim() -> Mapping[str, Secret]:
-    """Return the files of opendkim that are there: the configuration, and those that it and they name."""
+def _signer(origin: Contribution, facts: Facts, host: Host) -> Mapping[str, Secret] | None:
+    """Return the files of the program that may sign, by their paths; for rspamd, its settings as it says them, too."""
+    program = next((name for _, name in dkim.asks(origin, facts)), "")
+    if program not in _FILES_OF or (program == "rspamd" and program not in facts.packages):
+        return None
     read: dict[str, Secret] = {}
-    while new := {path for path in opendkim.named(read) - read.keys() if Path(path).is_file()}:
+    for part in (rspamd.SETTINGS, rspamd.OPTIONS) if program == "rspamd" else ():
+        read[part] = Secret(part, host.run(("rspamadm", "configdump", "-j", part)).stdout)
+    while new := {path for name in _FILES_OF[program](read) for path in _found(name)} - read.keys():
         read |= {path: Secret(path, Path(path).read_text("utf-8", "replace")) for path in new}
-    return read
+    return read or None
+
+
+def _found(pattern: str) -> list[str]:
+    return [path for path in glob(pattern) if Path(path).is_file()]  # noqa: PTH207 - Path refuses some patterns
 
 
 def _logins(main: Scope, directory: Path, host: Host, *, is_copy: bool) -> Secret | None:

@@ -1,10 +1,10 @@
-"""Write what opendkim signs as ``dkim``, with its key sealed, or say why a Milter stays. Pure; raises nothing.
+"""Write what opendkim or rspamd signs as ``dkim``, with the key sealed, or say why not. Pure; raises nothing.
 
-The domains, the selector and the key stay, and with them the record in DNS. The program that signs is another one: what
-follows from that is to be confirmed.
+The domains, the selector and the key stay, and with them the record in DNS. What differs in how rspamd signs by the
+section is to be confirmed.
 
-Known limits: such a Milter is known by the name in its socket, or by the port that its package uses. rspamd and
-dkimpy-milter stay as they are.
+Known limits: such a Milter is known by the name in its socket, or by the port that its package uses. dkimpy-milter
+stays as it is.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from reconciler.desired.offers import opendkim
+from reconciler.desired.offers import opendkim, rspamd
 from reconciler.desired.offers.mail_text import before_parameters, without
 from reconciler.desired.offers.offer import MAIL, NotOffered, Offer
 from reconciler.desired.yaml_editor import scalar
@@ -27,11 +27,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from reconciler.desired.offers.offer import Ground
-    from reconciler.desired.offers.opendkim import Signing
+    from reconciler.desired.offers.signing import Signing
+    from reconciler.model import Contribution, Facts
 
-OPENDKIM = "opendkim"
+_READERS = {"opendkim": opendkim.read, "rspamd": rspamd.read}
 _SIGNERS = {
-    OPENDKIM: re.compile(r"\bopendkim\b|:(?:8891|12301)\b", re.ASCII),
+    "opendkim": re.compile(r"\bopendkim\b|:(?:8891|12301)\b", re.ASCII),
     "dkimpy-milter": re.compile(r"\bdkimpy|:8892\b", re.ASCII),
     "rspamd": re.compile(rf"\brspamd\b|:{dkim.PORT}\b", re.ASCII),
 }
@@ -49,14 +50,14 @@ def find(ground: Ground) -> Offer | NotOffered | None:
     """Offer the section, or return why there is no offer, if a Milter may sign."""
     if ground.desired.section(dkim.Schema) is not None:
         return None
-    asked = next(_asked(ground), None)
+    asked = next(asks(ground.origin, ground.facts), None)
     if asked is None:
         return None
     name, program = asked
-    if program != OPENDKIM or ground.opendkim is None:
-        why = _WHY if program != OPENDKIM else "its files are not known"
+    if program not in _READERS or ground.signer is None:
+        why = "its files are not known" if program in _READERS else _WHY
         return NotOffered(f"{name} asks {program}, which may sign: {why}")
-    main, signing = Scope(ground.origin, ground.facts), opendkim.read(ground.opendkim)
+    main, signing = Scope(ground.origin, ground.facts), _READERS[program](ground.signer)
     if isinstance(signing, str):
         return NotOffered(signing)
     if problem := _of_postfix(main, signing, ground) or _of_host(signing, ground):
@@ -64,9 +65,9 @@ def find(ground: Ground) -> Offer | NotOffered | None:
     return _offer(main, signing, ground)
 
 
-def _asked(ground: Ground) -> Iterator[tuple[str, str]]:
+def asks(origin: Contribution, facts: Facts) -> Iterator[tuple[str, str]]:
     """Yield each list of Milters, with the program in it that may sign."""
-    for scope in scopes(ground.origin, ground.facts):
+    for scope in scopes(origin, facts):
         for parameter in scope.written:
             value = scope.value(parameter.name) if parameter.name in dkim.LISTS else ""
             if program := next((name for name, socket in _SIGNERS.items() if socket.search(value)), None):
@@ -82,16 +83,15 @@ def _of_postfix(main: Scope, signing: Signing, ground: Ground) -> str:
         if not (match := _ONE.fullmatch(main.value(name).strip(SPACE))):
             return f"{name} is {main.value(name) or 'empty'}, and the section asks one Milter alone, in both lists"
         if not _is_same(match["plain"] or match["socket"], signing.socket):
-            return (
-                f"{name} is {main.value(name)}, and opendkim listens on {signing.socket or 'no socket that it names'}"
-            )
+            own = signing.socket or "no socket that it names"
+            return f"{name} is {main.value(name)}, and {signing.program} listens on {own}"
         written = ground.origin.parameters[name]
         if (written.where.file, written.section) != (MAIL, parameters.SECTION):
             return f"{name} is not a parameter of mail.yaml"
     actions = _actions(main)
     if len(actions) != 1 or min(actions) not in _ACTIONS:
         done, known = " and ".join(sorted(actions)), " or ".join(_ACTIONS)
-        return f"the action of Postfix while opendkim is down is {done}, and the section has {known}"
+        return f"the action of Postfix while {signing.program} is down is {done}, and the section has {known}"
     if "{auth_authen}" not in main.words(_MACROS):
         return f"{_MACROS} lacks {{auth_authen}}, by which rspamd knows a login"
     return _of_services(ground)
@@ -113,7 +113,7 @@ def _actions(main: Scope) -> set[str]:
 
 
 def _is_same(milter: str, socket: str) -> bool:
-    """Return whether Postfix asks at the socket that opendkim names; a path may be one in Postfix's chroot."""
+    """Return whether Postfix asks at the socket that the program names; a path may be one in Postfix's chroot."""
     if (asked := _ASKED.fullmatch(milter)) and (listens := _LISTENS.fullmatch(socket)):
         return asked[1] == listens[1]
     asked_type, _, path = milter.partition(":")
@@ -144,12 +144,14 @@ def _offer(main: Scope, signing: Signing, ground: Ground) -> Offer | NotOffered:
     if {*shorter.names} != {*names}:
         return NotOffered(f"{min({*names} - {*shorter.names})} can't be taken out of mail.yaml at its place")
     lines = [*shorter.comments, f"{dkim.SECTION}:", f"  selector: {scalar(signing.selector)}"]
-    lines += [f"  key: !secret {_secret(signing)}", f"  domains: [{', '.join(map(scalar, signing.domains))}]"]
+    lines += [f"  key: !secret {_secret(signing)}"]
+    lines += [f"  domains: [{', '.join(map(scalar, signing.domains))}]"] * bool(signing.domains)
     networks = ", ".join(f'"{network}"' for network in signing.networks)
     lines += [f"  networks: [{networks}]"] * bool(networks)
     lines += ["  default_action: accept"] * ("accept" in _actions(main))
+    lines += ["  only_sign: no"] * (signing.program == dkim.PROGRAM)
     return Offer(
-        summary=f"write what opendkim signs as dkim ({signing.selector})",
+        summary=f"write what {signing.program} signs as dkim ({signing.selector})",
         files={MAIL: before_parameters(shorter.text, lines).encode()},
         secret=Secret(_secret(signing), f"{signing.key.value.strip(SPACE)}\n"),
         changed=frozenset(names), confirm=tuple(_told(signing, old)),
@@ -176,13 +178,6 @@ def _references(text: str) -> set[str]:
 def _told(signing: Signing, protocol: str) -> Iterator[str]:
     """Yield what to confirm."""
     yield f"the private key is sealed in secrets/{_secret(signing)}.age; {signing.path} stays where it is"
-    yield "rspamd signs instead of opendkim, which is asked no longer and runs until you stop it"
-    yield "a signature covers the header fields that rspamd chooses, and never Received"
-    if signing.form.lower() != "relaxed/relaxed":
-        yield f"the canonicalization is relaxed/relaxed instead of {signing.form}"
+    yield from signing.told
     if protocol:
         yield f"{_PROTOCOL} is left out: rspamd does not speak {protocol}"
-    if signing.verifies:
-        yield "signatures of mail from elsewhere are verified no longer, and it gets no Authentication-Results header"
-    if not signing.is_all_loopback:
-        yield "mail over the loopback interface is signed from all of its addresses (127.0.0.0/8 and ::1)"

@@ -22,7 +22,8 @@ class Ground:
     *shipped* are the lines of comments in the package's own master.cf. *logins* are the rows of the table that
     smtp_sasl_password_maps names, as ``postmap -s`` prints them; None if there is no such table, or several. *postsrsd*
     is the text of /etc/default/postsrsd, and *srs_secrets* that of /etc/postsrsd.secret; None for a copy of a host's
-    files, and without PostSRSd 1. *opendkim* are the texts of opendkim's files by their paths; None likewise.
+    files, and without PostSRSd 1. *signer* are the texts that the program behind the
+    Milters reads, by their paths; None for a copy, and for an unknown program.
     """
 
     files: Tree
@@ -33,7 +34,7 @@ class Ground:
     logins: Secret | None = None
     postsrsd: str | None = None
     srs_secrets: Secret | None = None
-    opendkim: Mapping[str, Secret] | None = None
+    signer: Mapping[str, Secret] | None = None
 
     @property
     def mail(self) -> str:

@@ -6,15 +6,12 @@ are not read.
 
 from __future__ import annotations
 
-import base64
-import binascii
 import re
-from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING, NamedTuple
 
-from reconciler.desired.offers.offer import plural
+from reconciler.desired.offers.signing import Signing, is_network, problem_of
 from reconciler.features.dkim import section as dkim
-from reconciler.model.ascii_text import SPACE, split_lines, split_words
+from reconciler.model.ascii_text import split_lines, split_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -36,24 +33,6 @@ _UNIMPORTANT = {
 _FIXED = {"signaturealgorithm": {"rsa-sha256"}, "subdomains": {"no", "n", "false", "0"}}
 _TYPE = re.compile(r"(refile|file|csl|[a-z]+):(?=[^:])", re.ASCII)
 _LOOPBACK = {"127.0.0.1", "127.0.0.0/8", "::1", "::1/128", "localhost"}
-_RSA = bytes.fromhex("06092a864886f70d010101")  # rsaEncryption, as PKCS #8 names it
-
-
-class Signing(NamedTuple):
-    """What opendkim signs: mail from *networks* and the loopback interface by authors in *domains*.
-
-    *key* is the private key in PEM, read from *path*. *form* is the canonicalization.
-    """
-
-    domains: tuple[str, ...]
-    selector: str
-    key: Secret
-    path: str
-    networks: tuple[str, ...]
-    is_all_loopback: bool
-    form: str
-    verifies: bool
-    socket: str
 
 
 def named(files: Mapping[str, Secret]) -> set[str]:
@@ -79,16 +58,25 @@ def read(files: Mapping[str, Secret]) -> Signing | str:
     if isinstance(pairs, str) or isinstance(hosts, str):
         return pairs if isinstance(pairs, str) else str(hosts)
     networks = tuple(dict.fromkeys(host for host in hosts if host not in _LOOPBACK))
-    selectors, keys = {pair.selector for pair in pairs}, {files[pair.path].value.strip(SPACE) for pair in pairs}
     domains = tuple(dict.fromkeys(pair.domain for pair in pairs))
-    if problem := _of_pairs(domains, selectors, keys):
+    keys = [files[pair.path] for pair in pairs]
+    if problem := problem_of("opendkim", domains, [pair.selector for pair in pairs], keys):
         return problem
-    return Signing(
-        domains, min(selectors), files[pairs[0].path], pairs[0].path, networks,
-        is_all_loopback="127.0.0.0/8" in hosts and bool({"::1", "::1/128"} & {*hosts}),
-        form=settings.get(_FORM, "simple/simple"), verifies="v" in settings.get(_MODE, "sv"),
-        socket=settings.get(_SOCKET, ""),
-    )  # fmt: skip
+    first, told = pairs[0], tuple(_told(settings, hosts))
+    socket = settings.get(_SOCKET, "")
+    return Signing("opendkim", domains, first.selector, keys[0], first.path, networks, socket, told)
+
+
+def _told(settings: Mapping[str, str], hosts: list[str]) -> Iterator[str]:
+    """Yield what to confirm."""
+    yield "rspamd signs instead of opendkim, which is asked no longer and runs until you stop it"
+    yield "a signature covers the header fields that rspamd chooses, and never Received"
+    if (form := settings.get(_FORM, "simple/simple")).lower() != "relaxed/relaxed":
+        yield f"the canonicalization is relaxed/relaxed instead of {form}"
+    if "v" in settings.get(_MODE, "sv"):
+        yield "signatures of mail from elsewhere are verified no longer, and it gets no Authentication-Results header"
+    if "127.0.0.0/8" not in hosts or not {"::1", "::1/128"} & {*hosts}:
+        yield "mail over the loopback interface is signed from all of its addresses (127.0.0.0/8 and ::1)"
 
 
 class _Pair(NamedTuple):
@@ -189,38 +177,8 @@ def _hosts(files: Mapping[str, Secret], dataset: str) -> list[str] | str:
     else:
         hosts = split_words(dataset.removeprefix("csl:").replace(",", " "))
     for host in hosts:
-        if host not in _LOOPBACK and not _is_network(host):
+        if host not in _LOOPBACK and not is_network(host):
             return f"InternalHosts of opendkim has {host}, and the section signs for networks alone"
     if not {"127.0.0.1", "127.0.0.0/8", "localhost"} & {*hosts}:
         return "InternalHosts of opendkim lacks 127.0.0.1, and the section signs mail over the loopback interface"
     return hosts
-
-
-def _is_network(host: str) -> bool:
-    try:
-        network = ip_network(host)
-    except ValueError:
-        return False
-    return network.prefixlen > 0 and not ip_address(host.partition("/")[0]).is_loopback
-
-
-def _of_pairs(domains: tuple[str, ...], selectors: set[str], keys: set[str]) -> str:
-    """Return why one key of the section can't sign for these; empty if it can."""
-    if len(selectors) != 1 or len(keys) != 1:
-        counted = f"{plural(len(selectors), 'selector')} and {plural(len(keys), 'key')}"
-        return f"opendkim signs with {counted}, and the section with one key of one selector for all domains"
-    if wrong := next((domain for domain in domains if not dkim.DOMAIN.fullmatch(domain)), ""):
-        return f"opendkim signs for {wrong}, which is not a domain"
-    if not dkim.SELECTOR.fullmatch(min(selectors)):
-        return f"the selector {min(selectors)} is not one label, and the section takes no other"
-    return "" if _is_rsa(min(keys)) else "the key of opendkim is not a private RSA key in PEM without a password"
-
-
-def _is_rsa(key: str) -> bool:
-    if not (match := dkim.PEM.fullmatch(key)):
-        return False
-    try:
-        content = base64.b64decode("".join(split_words(key.split("-----")[2])), validate=True)
-    except binascii.Error:
-        return False
-    return bool(match[1]) or _RSA in content

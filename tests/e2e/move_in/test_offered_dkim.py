@@ -38,6 +38,13 @@ MILTERS = (
     "\\n# signed since 2019\\nsmtpd_milters = inet:localhost:8891\\nnon_smtpd_milters = \\$smtpd_milters\\n"
     "milter_default_action = accept\\n"
 )
+RSPAMD = {
+    "dkim_signing.conf": (
+        "use_esld = false;\nallow_hdrfrom_mismatch = true;\nsign_local = true;\n"
+        'domain { author.test { selector = "mail"; path = "/etc/dkimkeys/mail.private"; } }\n'
+    ),
+    "options.inc": 'filters = "dkim";\nurl_tld = "/dev/null";\n',
+}
 KEY = "opendkim-genkey -D /etc/dkimkeys -d author.test -s mail && chown opendkim: /etc/dkimkeys/mail.private"
 FAR = "someone@far.test"
 
@@ -51,6 +58,11 @@ def signed_by_opendkim(host: Host) -> Mapping[str, bytes]:
     running("debian", host)
     host.run("sh", "-c", f'printf "{MILTERS}" >>/etc/postfix/main.cf && postconf -e relayhost=[127.0.0.1]:2525')
     host.run("postfix", "reload")
+    return published(host)
+
+
+def published(host: Host) -> Mapping[str, bytes]:
+    """Return the record of the key by its names."""
     record = "".join(re.findall(r'"(.*?)"', host.read("/etc/dkimkeys/mail.txt")))
     return {f"mail._domainkey.{domain}.": record.encode() for domain in ("author.test", "shop.test")}
 
@@ -117,6 +129,40 @@ def test_a_rollback_has_opendkim_sign_again() -> None:
 
         assert done.returncode == 0, done.stdout + done.stderr
         assert signatures(host, sink, "ada@author.test", dns) == ["mail author.test relaxed/simple"]
+
+
+def test_rspamd_that_an_administrator_set_up_signs_with_the_same_key_by_the_section() -> None:
+    with Host() as host:
+        host.run("sh", "-c", f"{KEY}; chown _rspamd /etc/dkimkeys /etc/dkimkeys/mail.private")
+        for path, text in RSPAMD.items():
+            host.write(f"/etc/rspamd/local.d/{path}", text)
+        host.run("sh", "-c", "service rspamd start </dev/null >/dev/null 2>&1")  # a pipe would stay open
+        sink = host.sink(2525)
+        running("debian", host)
+        lines = MILTERS.replace("8891", "11332")
+        host.run("sh", "-c", f'printf "{lines}" >>/etc/postfix/main.cf && postconf -e relayhost=[127.0.0.1]:2525')
+        host.run("postfix", "reload")
+        dns = published(host)
+        host.wait_for(lambda: signatures(host, sink, "ada@author.test", dns), what="a signature of rspamd's")
+
+        confirmed = taken_over(host, "dkim")
+
+        assert "rspamd keeps its other settings, and signs by those of the section instead of its own" in confirmed
+        for by in ("smtp", "sendmail"):
+            assert signatures(host, sink, "ada@author.test", dns, by=by) == ["mail author.test relaxed/relaxed"]
+        assert signatures(host, sink, "eve@other.test", dns) == []
+        said = host.run("git", "-C", REPOSITORY, "log", "-p", "main").stdout
+        assert "+  only_sign: no\n" in said
+        assert host.read("/etc/dkimkeys/mail.private").splitlines()[2] not in said
+        host.run("mv", "/etc/dkimkeys/mail.private", "/etc/dkimkeys/away")
+        assert signatures(host, sink, "ada@author.test", dns) == ["mail author.test relaxed/relaxed"]
+        host.run("mv", "/etc/dkimkeys/away", "/etc/dkimkeys/mail.private")
+        rescued = host.run("reconciler", "rescue", check=False)
+        assert rescued.returncode == 0, rescued.stdout + rescued.stderr
+        assert host.run("ls", "/etc/rspamd/override.d").stdout == ""
+        host.wait_for(
+            lambda: signatures(host, sink, "ada@author.test", dns), what="a signature by rspamd's own settings"
+        )
 
 
 def test_two_keys_stay_with_opendkim() -> None:

@@ -41,7 +41,7 @@ def with_opendkim(before: Ground, **files: str) -> Ground:
     """Return the ground on a host with opendkim and rspamd; *files* by their names in the root."""
     facts = replace(before.facts, packages={"rspamd": "3.4-1"})
     texts = {CONFIGURATION if name == "conf" else f"/{name}": text for name, text in files.items()}
-    return replace(before, facts=facts, opendkim={path: Secret(path, text) for path, text in texts.items()})
+    return replace(before, facts=facts, signer={path: Secret(path, text) for path, text in texts.items()})
 
 
 def imported(shape: str) -> Ground:
