@@ -92,7 +92,10 @@ def _pairs(settings: Mapping[str, Any]) -> list[_Pair] | str:
         return "rspamd has its domains in a map"
     found = list[_Pair]()
     for domain, own in domains.items():
-        ways = [one for one in (own, *own.get("selectors", ())) if "selector" in one or "path" in one]
+        more = own.get("selectors", []) if isinstance(own, dict) else None
+        if not isinstance(more, list) or not all(isinstance(one, dict) for one in more):
+            return f"rspamd's settings for {domain} are not one block with a list of selectors"
+        ways = [one for one in (own, *more) if "selector" in one or "path" in one]
         found += [_pair(domain.lower(), one.get("selector", selector), one.get("path", path)) for one in ways or [own]]
     if settings.get("try_fallback", True) and path:
         found.append(_pair(_ANY, selector, path))

@@ -90,6 +90,14 @@ def test_one_path_for_all_domains() -> None:
             files(),
             "rspamd signs with 0 selectors and 0 keys, and the section with one key of one selector for all domains",
         ),
+        (
+            files(domain={"a.test": [ONE["example.com"], ONE["example.com"]]}),
+            "rspamd's settings for a.test are not one block with a list of selectors",
+        ),
+        (
+            files(domain={"a.test": {"selectors": ONE["example.com"]}}),
+            "rspamd's settings for a.test are not one block with a list of selectors",
+        ),
         (files(domain="/etc/rspamd/domains.map"), "rspamd has its domains in a map"),
         (files(domain={"a.test": {"path": "/$other"}}), "the path of rspamd's key for a.test is not one of a file"),
         (
