@@ -40,8 +40,6 @@ if TYPE_CHECKING:
 
 LOG_DELAY = 1.0
 """Seconds that a busy host may take until the last line of a master that ended is in the mail log."""
-FATAL_IN_LOG = "fatal-in-log"
-"""The rule of a line that Postfix logged since the activation."""
 _SHOWN = 2
 THROTTLING = "bad command startup -- throttling"
 """The end of master's line about a service that it starts no process of for a while."""
@@ -284,7 +282,7 @@ def _logged(line: LogLine, services: Sequence[Service], directory: Path) -> Find
     blamed = named or running
     where = blamed[0].where if len(blamed) == 1 else Where(str(directory / postfix.MASTER))
     text = f"{line.program} logged: {quotable(line.text, directory)}"
-    return Finding(rule=FATAL_IN_LOG, where=where, text=text, subject=line.program, lasting=False)
+    return Finding(rule="fatal-in-log", where=where, text=text, subject=line.program, lasting=False)
 
 
 def log_name(service: Service) -> str | None:
