@@ -40,27 +40,26 @@ leave_to_package() {
 
 has_systemd() { [[ -d /run/systemd/system ]]; }
 
-# The settings, as reconciler itself reads them, for every later `setting` about the same file.
+# The settings, as reconciler itself reads them, each as NAME=VALUE.
+settings_by_name() {
+    RECONCILER_SETTINGS=$settings $python -c 'import sys; from reconciler.host.settings import read_settings
+found = read_settings()
+for name in sys.argv[1:]: print(f"{name}={getattr(found, name) or str()}")' \
+        host group repository branch url push user identity state backup config_directory
+}
+
+# Read them once for every later `setting` about the same file: a start of Python takes longer than all of these.
 read_settings() {
     local lines line
-    lines=$(settings_by_name host group repository branch url push user identity state backup config_directory)
+    lines=$(settings_by_name) || return
     known=([of]=$settings)
     while IFS= read -r line; do known[${line%%=*}]=${line#*=}; done <<<"$lines"
 }
 
 # One setting; empty where there is none.
 setting() {
-    if [[ ${known[of]:-} == "$settings" && -v "known[$1]" ]]; then
-        printf '%s\n' "${known[$1]}"
-    else
-        settings_by_name "$1" | sed 's/^[^=]*=//'
-    fi
-}
-
-settings_by_name() {
-    RECONCILER_SETTINGS=$settings $python -c 'import sys; from reconciler.host.settings import read_settings
-found = read_settings()
-for name in sys.argv[1:]: print(f"{name}={getattr(found, name) or str()}")' "$@"
+    [[ ${known[of]:-} == "$settings" ]] || read_settings || return
+    printf '%s\n' "${known[$1]?}"
 }
 
 # The settings files of the other instances that reconciler manages on this host, the default one included.

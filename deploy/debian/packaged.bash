@@ -14,7 +14,7 @@ completion=/usr/share/bash-completion/completions/reconciler
 commands=reconciler-
 builders=()
 
-# Restart the daemons that run, if policy-rc.d allows it. One that does not start is told, and systemd tries it again.
+# Restart the daemons that run, if policy-rc.d allows it. A warning names one that fails to start; systemd retries it.
 restart_daemons() {
     local running
     has_systemd || return 0
