@@ -27,12 +27,13 @@ def in_the_way(origin: Contribution, edges: Edges) -> Iterator[Finding]:
     live, directory = edges.generations.live(), edges.settings.config_directory
     owned: Collection[str] = live.files if live else ()
     folders = folders_of(owned)
+    ours = {*owned, *folders}
     for path, made in sorted(origin.files.items()):
-        if reason := _filled(path, owned, folders, directory) or _reason(path, {*owned, *folders}, directory):
+        if reason := _filled(path, ours, directory) if path in folders else _reason(path, ours, directory):
             yield _finding(made.source, made.where, directory / path, reason, path)
     for path, table in sorted(origin.tables.items()):
         for name in (path, *(path + suffix for suffix in SUFFIXES.get(table.type, ()) if suffix)):
-            if reason := _filled(name, owned, folders, directory) or _is_folder(name, {*owned, *folders}, directory):
+            if reason := _filled(name, ours, directory) if name in folders else _is_folder(name, ours, directory):
                 yield _finding(f"table {path}", table.where, directory / name, reason, path)
 
 
@@ -41,10 +42,9 @@ def _finding(what: str, where: Where, place: Path, reason: str, subject: str) ->
     return Finding(rule="file-in-the-way", where=where, text=text, subject=subject, lasting=False)
 
 
-def _filled(path: str, owned: Collection[str], folders: Collection[str], directory: Path) -> str:
+def _filled(path: str, ours: Collection[str], directory: Path) -> str:
     """Return what is foreign in a folder of ours that is to become a file; empty if nothing is."""
-    inside = walk(directory / path) if path in folders else ()
-    left = next((name for name in inside if f"{path}/{name}" not in {*owned, *folders}), "")
+    left = next((name for name in walk(directory / path) if f"{path}/{name}" not in ours), "")
     return f"{directory / path} is a folder, and {left} in it is not reconciler's" if left else ""
 
 
