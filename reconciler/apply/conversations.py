@@ -157,7 +157,7 @@ class Conversations:
             return self._speaker(target, client, thinks=thinks).converse(connection)
 
     def _speaker(self, target: Target, client: Client, *, thinks: bool) -> Speaker:
-        written = {option.name: option.value for option in target.service.overrides}
+        written = target.service.options
         values, asked = self._expected.instance.values, self._expected.asked
 
         def value(name: str) -> str:
@@ -181,7 +181,7 @@ class Conversations:
         """Return how long postscreen lets a client wait that it does not know."""
         if target.service.command != "postscreen":
             return 0.0
-        written = {option.name: option.value for option in target.service.overrides}
+        written = target.service.options
         wait = written.get("postscreen_greet_wait", self._expected.instance.values.get("postscreen_greet_wait", ""))
         seconds = re.match(r"([0-9]{1,3})s?\Z", wait)
         return float(seconds[1]) if seconds else 6.0

@@ -45,6 +45,11 @@ class Service:
         """Return the unique key of the service, such as ``smtp/inet``, as ``postconf -M`` prints it."""
         return f"{self.name}/{self.type}"
 
+    @property
+    def options(self) -> dict[str, str]:
+        """Return the values of its options by their names; Postfix takes the last of those with one name."""
+        return {option.name: option.value for option in self.overrides}
+
     def finding(self, rule: str, text: str, *, lasting: bool = True) -> Finding:
         """Return an error about the service as a whole."""
         text = f'service "{self.name}" of type {self.type}: {text}'

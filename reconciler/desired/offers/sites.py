@@ -76,9 +76,8 @@ def find(ground: Ground) -> Offer | NotOffered | None:
 
 
 def _binds(service: Service) -> bool:
-    return (service.type, service.command) == ("unix", "smtp") and any(
-        option.name in _BIND.values() for option in service.overrides
-    )
+    binds = {*_BIND.values()} & service.options.keys()
+    return (service.type, service.command) == ("unix", "smtp") and bool(binds)
 
 
 def _rows(maps: Parameter, services: Iterable[Service], ground: Ground) -> _Rows | None:
@@ -111,7 +110,7 @@ def _rows(maps: Parameter, services: Iterable[Service], ground: Ground) -> _Rows
 def _problem(service: Service, others: list[Service], rows: _Rows, ground: Ground) -> str:
     """Return why a service can't be the delivery of a site; empty if it can."""
     name, scope = service.name, Scope(ground.origin, ground.facts, service)
-    options = {option.name: option.value for option in service.overrides}
+    options = service.options
     fields = (service.private, service.unprivileged, service.wakeup, service.maxproc)
     addresses = _addresses(service)
     if more := sorted(options.keys() - _KNOWN):
@@ -132,7 +131,7 @@ def _problem(service: Service, others: list[Service], rows: _Rows, ground: Groun
 
 
 def _addresses(service: Service) -> tuple[str, ...]:
-    options = {option.name: option.value for option in service.overrides}
+    options = service.options
     named = ((version, options.get(name, "")) for version, name in _BIND.items())
     return tuple(address for version, address in named if is_address(address, version))
 
@@ -245,7 +244,7 @@ def _mail(rows: _Rows, ground: Ground, *, is_empty: bool) -> str | None:
 def _told(one: _Found, ground: Ground) -> Iterator[str]:
     """Yield what to confirm of a service: where it does not mean the same to the letter."""
     new, scope = sites.service_of(one.site), Scope(ground.origin, ground.facts, one.service)
-    own = {option.name: option.value for option in one.service.overrides}
+    own = one.service.options
     if own.get(_TAG) not in {f"postfix/{new}", *(["postfix/$service_name"] if one.service.name == new else [])}:
         yield f"mail that {one.service.name} delivered is logged as postfix/{new}"
     if _ENFORCED in ground.facts.parameters and not scope.is_on(_ENFORCED):

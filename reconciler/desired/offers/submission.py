@@ -99,8 +99,8 @@ def _changes(service: Service, ground: Ground) -> list[str] | None:
 
 def _options(service: Service, ground: Ground) -> Iterator[tuple[str, str]]:
     """Yield the options that the service needs beside the section to mean the same."""
-    own, stock = _own(service), _own(submission.service_for(service.name, UNWRITTEN))
-    for name, value in own.items():
+    stock = submission.service_for(service.name, UNWRITTEN).options
+    for name, value in service.options.items():
         if name not in stock or not _is_same(name, value, stock[name]):
             yield name, one_line(value)
     for name in _untold(service):
@@ -111,12 +111,8 @@ def _options(service: Service, ground: Ground) -> Iterator[tuple[str, str]]:
 
 def _untold(service: Service) -> list[str]:
     """Return the options of the section that the service does not have, so that main.cf decides."""
-    own = _own(service)
-    return [name for name in _own(submission.service_for(service.name, UNWRITTEN)) if name not in own]
-
-
-def _own(service: Service) -> dict[str, str]:
-    return {option.name: option.value for option in service.overrides}
+    stock = submission.service_for(service.name, UNWRITTEN)
+    return [name for name in stock.options if name not in service.options]
 
 
 def _of_main(name: str, ground: Ground) -> str:

@@ -100,8 +100,7 @@ def _found(service: Service, ground: Ground) -> _Found | None:
 
 
 def _is_unenforced(found: _Found) -> bool:
-    options = {option.name: option.value for option in found.service.overrides}
-    return "address" in found.values and options.get(_ENFORCED) != "yes"
+    return "address" in found.values and found.service.options.get(_ENFORCED) != "yes"
 
 
 def _places(options: dict[str, str], ground: Ground) -> Iterator[tuple[str, str]]:
