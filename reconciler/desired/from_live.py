@@ -27,7 +27,15 @@ from reconciler.features.composition import compose
 from reconciler.model import Change, File, Kind, Parameter, Service, printable
 from reconciler.model.ascii_text import SPACE, split_lines
 from reconciler.model.errors import InvalidSource
-from reconciler.postfix.syntax import logical_lines, one_line, read_main, read_master, show_service, write_override
+from reconciler.postfix.syntax import (
+    is_comment,
+    logical_lines,
+    one_line,
+    read_main,
+    read_master,
+    show_service,
+    write_override,
+)
 from reconciler.rules import passwords
 from reconciler.trees.changes import change_lines
 from reconciler.trees.plan import MAIN, MASTER, diff
@@ -115,7 +123,7 @@ def _has_more(path: str, base: Tree, edited: Tree) -> bool:
     """Return True if there are new comments, or lines that can't be read as a parameter or a service."""
     old, new = _text(base.get(path)), _text(edited.get(path))
     known = set(split_lines(old))
-    comments = any(line.lstrip(SPACE).startswith("#") and line not in known for line in split_lines(new))
+    comments = any(is_comment(line) and line not in known for line in split_lines(new))
     return comments or bool((read_main if path == MAIN else read_master)(new, path)[1])
 
 

@@ -13,7 +13,7 @@ from reconciler.features.composition import FEATURES
 from reconciler.features.services import SECTION, MasterFile, Schema
 from reconciler.model import Finding, Where, did_you_mean, error_at, warning_at
 from reconciler.model.ascii_text import SPACE, split_words
-from reconciler.postfix.syntax import duplicates, read_master
+from reconciler.postfix.syntax import duplicates, is_comment, read_master
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -72,7 +72,7 @@ def _adopted_options(text: str, path: str) -> Iterator[Finding]:
     for number, line in enumerate(text.split("\n"), 1):
         if match := _COMMENTED.match(line):
             commented = match[1]
-        elif line.strip(SPACE) and not line.lstrip(SPACE).startswith("#"):
+        elif line.strip(SPACE) and not is_comment(line):
             if line[0] not in " \t":
                 above, commented = split_words(line)[0], ""
             elif above and commented:

@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING
 from reconciler.desired.yaml_editor import scalars
 from reconciler.features import parameters, stock
 from reconciler.model import Finding, Where
-from reconciler.model.ascii_text import SPACE, split_words
+from reconciler.model.ascii_text import split_words
 from reconciler.postfix import commented
 from reconciler.postfix.commented import may_hold_password
-from reconciler.postfix.syntax import NAME, logical_lines, unwritable
+from reconciler.postfix.syntax import NAME, is_comment, logical_lines, unwritable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -214,7 +214,7 @@ def _master(content: bytes, notes: _Notes) -> bytes:
             for number, _ in logical.parts:
                 lines[number - 1] = f"# {lines[number - 1]}"
     for number, line in enumerate(lines):
-        if line.lstrip(SPACE).startswith("#") and may_hold_password(line):
+        if is_comment(line) and may_hold_password(line):
             notes.hidden += 1
             lines[number] = "# (a comment was here that may hold a password)"
     return "\n".join(lines).encode("utf-8", "surrogateescape")

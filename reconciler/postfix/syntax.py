@@ -57,6 +57,11 @@ class Logical(NamedTuple):
         return " ".join(text.strip(SPACE) for _, text in self.parts)
 
 
+def is_comment(line: str) -> bool:
+    """Return whether Postfix reads a line of main.cf, master.cf or a table as a comment."""
+    return line.lstrip(SPACE).startswith("#")
+
+
 def logical_lines(text: str) -> Iterator[Logical]:
     """Join continuation lines (they begin with a blank), and drop comments and blank lines, as readlline(3) does."""
     parts: list[tuple[int, str]] = []
@@ -108,7 +113,7 @@ def unwritable(value: str) -> str | None:
     for line in others:
         if depth <= 0 and _SETTING.match(line):  # inside braces "name = value" is part of the value
             return f'contains a line that would start another setting: "{line.strip(SPACE)}"'
-        if line.lstrip(SPACE).startswith("#"):
+        if is_comment(line):
             return f'contains a line that Postfix would read as a comment: "{line.strip(SPACE)}"'
         depth += line.count("{") - line.count("}")
     return None

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from reconciler.desired.offers.master_text import is_comment
 from reconciler.desired.offers.offer import Offer
 from reconciler.model.ascii_text import SPACE
 from reconciler.postfix.reached import idle
-from reconciler.postfix.syntax import logical_lines
+from reconciler.postfix.syntax import is_comment, logical_lines
 
 if TYPE_CHECKING:
     from collections.abc import Collection

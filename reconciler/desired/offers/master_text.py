@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from reconciler.model.ascii_text import SPACE
 from reconciler.postfix.commented import as_utf8
 from reconciler.postfix.levels import level_of
-from reconciler.postfix.syntax import logical_lines
+from reconciler.postfix.syntax import is_comment, logical_lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -45,11 +45,6 @@ def _without(text: str, service: Service, shipped: frozenset[str]) -> tuple[str,
         first -= 1
     told = [line.strip(SPACE) for line in lines[first:end] if is_comment(line)]
     return "\n".join([*lines[:first], *lines[end:]]), tuple(as_utf8(line) for line in told if line not in shipped)
-
-
-def is_comment(line: str) -> bool:
-    """Return whether a line is a comment."""
-    return line.lstrip(SPACE).startswith("#")
 
 
 def is_outside_chroot(service: Service, ground: Ground) -> bool:

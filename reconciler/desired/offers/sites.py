@@ -15,7 +15,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from reconciler.desired.offers.mail_text import with_values, without_unexplained
-from reconciler.desired.offers.master_text import WRITTEN_ANEW, is_comment, is_outside_chroot, without_services
+from reconciler.desired.offers.master_text import WRITTEN_ANEW, is_outside_chroot, without_services
 from reconciler.desired.offers.offer import MAIL, NotOffered, Offer, plural
 from reconciler.desired.offers.transports import is_address
 from reconciler.desired.yaml_editor import scalar
@@ -27,6 +27,7 @@ from reconciler.postfix.commented import as_utf8
 from reconciler.postfix.reached import idle
 from reconciler.postfix.references import own_name, tables_of
 from reconciler.postfix.scopes import Scope, scopes
+from reconciler.postfix.syntax import is_comment
 from reconciler.postfix.tables import Entries, is_plain
 
 if TYPE_CHECKING:

@@ -14,6 +14,7 @@ from reconciler.desired.offers.offer import MAIL, Offer, plural
 from reconciler.features import parameters
 from reconciler.features.tables import WIRED, type_of
 from reconciler.model.ascii_text import SPACE
+from reconciler.postfix.syntax import is_comment
 
 if TYPE_CHECKING:
     from reconciler.desired.offers.offer import Ground
@@ -60,7 +61,7 @@ def _named(text: str, names: list[str], directory: str, new: str) -> str:
     known = "|".join(map(re.escape, names))
     use = re.compile(rf"(?<![\w.-]){_OLD}:(?:{places})/({known})(?![\w./-])", re.ASCII)
     lines = text.split("\n")
-    return "\n".join(line if line.lstrip(SPACE).startswith("#") else use.sub(new, line) for line in lines)
+    return "\n".join(line if is_comment(line) else use.sub(new, line) for line in lines)
 
 
 def _wired(ground: Ground, names: list[str], directory: str) -> list[str]:

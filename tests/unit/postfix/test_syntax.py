@@ -11,6 +11,7 @@ from reconciler.postfix import syntax
 from reconciler.postfix.syntax import (
     duplicates,
     folded,
+    is_comment,
     read_main,
     read_master,
     show_service,
@@ -214,3 +215,8 @@ def test_the_form_of_most_services_is_read_in_a_short_way_as_in_the_long_one(mon
     assert sum(one.command == "smtp" for one in short[0]) >= 8
     monkeypatch.setattr(syntax, "_plain", lambda *_: None)
     assert read_master(text, "master.cf") == short
+
+
+def test_a_comment_may_be_indented() -> None:
+    assert is_comment("  # here")
+    assert not is_comment("-o name=# not here")

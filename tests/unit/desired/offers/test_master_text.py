@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from reconciler.desired.offers.master_text import is_comment, is_outside_chroot, without_services
+from reconciler.desired.offers.master_text import is_outside_chroot, without_services
 from tests.unit.desired.offers.grounds import HEAD, SHIPPED, ground, of_files
 from tests.unit.host_facts import HOST
 
@@ -52,8 +52,3 @@ def test_a_default_chroot_is_one_below_level_1(level: str, chroot: str, outside:
     before = ground(f"{HEAD}  compatibility_level: {level}\n", f"slow unix - - {chroot} - - smtp\n")
 
     assert is_outside_chroot(before.desired.services[0], before) is outside
-
-
-def test_a_comment_may_be_indented() -> None:
-    assert is_comment("  # here")
-    assert not is_comment("-o name=# not here")
