@@ -66,7 +66,7 @@ class Stages:
 
     def __init__(self, directory: Path, scratch: Path, host: Host, facts: Facts) -> None:
         self.host, self.facts = host, facts
-        self.home = facts.parameters.get("config_directory", "/etc/postfix")
+        self.home = facts.directory
         self._generations = Generations(scratch, directory, host, scratch / "backup")
 
     def of(self, name: str, origin: Contribution, templates: Mapping[str, str]) -> Rendered:

@@ -170,7 +170,7 @@ def lists_of(scope: Scope, parameter: Parameter) -> list[str]:
 
 def _paths(scope: Scope, parameter: Parameter) -> list[str]:
     """Return the absolute paths among the words of a value."""
-    directory = scope.facts.parameters.get("config_directory", "/etc/postfix")
+    directory = scope.facts.directory
     named = (word.lstrip("!") for word in words(scope.expanded(parameter.value) or ""))
     return [word.replace(CONFIG_DIRECTORY, directory, 1) for word in named if word.startswith(FILE)]
 

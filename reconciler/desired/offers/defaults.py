@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 from reconciler.desired.offers.mail_text import without_unexplained
 from reconciler.desired.offers.offer import MAIL, Offer, plural
-from reconciler.features import parameters
 from reconciler.postfix.levels import LEVEL, at_level, level_of
 from reconciler.postfix.syntax import one_line
 
@@ -36,10 +35,8 @@ def find(ground: Ground) -> Offer | None:
 
 
 def _is_default(name: str, ground: Ground) -> bool:
-    parameter, default = ground.origin.parameters[name], ground.facts.parameters.get(name)
-    if name in _OF_THE_HOST or name.startswith(_OF_INSTANCES) or default is None:
-        return False
-    if parameter.where.file != MAIL or parameter.section != parameters.SECTION:
+    parameter, default = ground.written(name), ground.facts.parameters.get(name)
+    if name in _OF_THE_HOST or name.startswith(_OF_INSTANCES) or default is None or parameter is None:
         return False
     now = at_level(default, level_of(ground.origin, ground.facts))
     return one_line(parameter.value) == one_line(now)

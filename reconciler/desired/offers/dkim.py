@@ -16,7 +16,6 @@ from reconciler.desired.offers import opendkim, rspamd
 from reconciler.desired.offers.mail_text import before_parameters, without
 from reconciler.desired.offers.offer import MAIL, NotOffered, Offer
 from reconciler.desired.yaml_editor import scalar
-from reconciler.features import parameters
 from reconciler.features.dkim import section as dkim
 from reconciler.model import Secret
 from reconciler.model.ascii_text import SPACE
@@ -85,8 +84,7 @@ def _of_postfix(main: Scope, signing: Signing, ground: Ground) -> str:
         if not _is_same(match["plain"] or match["socket"], signing.socket):
             own = signing.socket or "no socket that it names"
             return f"{name} is {main.value(name)}, and {signing.program} listens on {own}"
-        written = ground.origin.parameters[name]
-        if (written.where.file, written.section) != (MAIL, parameters.SECTION):
+        if ground.written(name) is None:
             return f"{name} is not a parameter of mail.yaml"
     actions = _actions(main)
     if len(actions) != 1 or min(actions) not in _ACTIONS:
@@ -126,8 +124,8 @@ def _of_host(signing: Signing, ground: Ground) -> str:
     """Return why the host or the commit can't take the section; empty if it can."""
     if dkim.PROGRAM not in ground.facts.packages:
         return "the package rspamd, with which the section signs, is not installed"
-    path = f"secrets/{_secret(signing)}.age"
-    return f"the commit has a secret {_secret(signing)} already" if path in ground.files else ""
+    name = _secret(signing)
+    return f"the commit has a secret {name} already" if ground.has_secret(name) else ""
 
 
 def _secret(signing: Signing) -> str:

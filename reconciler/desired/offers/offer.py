@@ -6,11 +6,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from reconciler.desired.layout import host_in
+from reconciler.features import parameters
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from reconciler.model import Contribution, Desired, Facts, Secret, Tree
+    from reconciler.model import Contribution, Desired, Facts, Parameter, Secret, Tree
 
 MAIL = "mail.yaml"
 
@@ -22,8 +23,8 @@ class Ground:
     *shipped* are the lines of comments in the package's own master.cf. *logins* are the rows of the table that
     smtp_sasl_password_maps names, as ``postmap -s`` prints them; None if there is no such table, or several. *postsrsd*
     is the text of /etc/default/postsrsd, and *srs_secrets* that of /etc/postsrsd.secret; None for a copy of a host's
-    files, and without PostSRSd 1. *signer* are the texts that the program behind the
-    Milters reads, by their paths; None for a copy, and for an unknown program.
+    files, and without PostSRSd 1. *signer* are the texts that the program behind the Milters reads, by their paths;
+    None for a copy, and for an unknown program.
     """
 
     files: Tree
@@ -44,6 +45,15 @@ class Ground:
     def text(self, path: str) -> str:
         """Return the text of a file; bytes that are not UTF-8 survive a round trip."""
         return self.files[path].read().decode("utf-8", "surrogateescape")
+
+    def written(self, name: str) -> Parameter | None:
+        """Return a parameter that stands among those of mail.yaml; None if it stands elsewhere, or nowhere."""
+        found = self.origin.parameters.get(name)
+        return found if found and (found.where.file, found.section) == (MAIL, parameters.SECTION) else None
+
+    def has_secret(self, name: str) -> bool:
+        """Return whether the commit has a secret of that name."""
+        return f"secrets/{name}.age" in self.files
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

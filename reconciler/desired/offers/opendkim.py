@@ -7,9 +7,9 @@ are not read.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
-from reconciler.desired.offers.signing import Signing, is_network, problem_of
+from reconciler.desired.offers.signing import Signing, SigningKey, is_network, problem_of
 from reconciler.features.dkim import section as dkim
 from reconciler.model.ascii_text import split_lines, split_words
 
@@ -79,14 +79,6 @@ def _told(settings: Mapping[str, str], hosts: list[str]) -> Iterator[str]:
         yield "mail over the loopback interface is signed from all of its addresses (127.0.0.0/8 and ::1)"
 
 
-class _Pair(NamedTuple):
-    """A domain, and the key that signs for it."""
-
-    domain: str
-    selector: str
-    path: str
-
-
 # ---- the text of its files -------------------------------------------------------------------------------------------
 
 
@@ -143,30 +135,30 @@ def _of_files(files: Mapping[str, Secret]) -> str:
     return f"{missing[0]} can't be read" if missing else ""
 
 
-def _of_one(settings: Mapping[str, str]) -> list[_Pair] | str:
+def _of_one(settings: Mapping[str, str]) -> list[SigningKey] | str:
     if _TYPE.match(settings[_DOMAIN]) or _path(settings[_DOMAIN]):
         return f"Domain of opendkim is {settings[_DOMAIN]}, and import reads a list of domains there"
     domains = split_words(settings[_DOMAIN].replace(",", " ").lower())
-    return [_Pair(domain, settings[_SELECTOR].lower(), settings[_KEY]) for domain in domains]
+    return [SigningKey(domain, settings[_SELECTOR].lower(), settings[_KEY]) for domain in domains]
 
 
-def _of_tables(files: Mapping[str, Secret], settings: Mapping[str, str]) -> list[_Pair] | str:
+def _of_tables(files: Mapping[str, Secret], settings: Mapping[str, str]) -> list[SigningKey] | str:
     """Return what the tables say, or why it is more than the section can."""
     for name in _OF_TABLES:
         if not _path(settings[name]):
             return f"{name} of opendkim is {settings[name]}, and import reads a file there"
     prefix = "*@" if settings[_SIGNERS].startswith("refile:") else ""
-    keys, pairs = dict(_rows(files, settings[_KEYS])), list[_Pair]()
+    keys, pairs = dict(_rows(files, settings[_KEYS])), list[SigningKey]()
     for pattern, name in _rows(files, settings[_SIGNERS]):
         domain = pattern.removeprefix(prefix).lower()
         parts = keys.get(name, "").split(":")
         if not pattern.startswith(prefix) or not dkim.DOMAIN.fullmatch(domain):
             return f"the signing table of opendkim has {pattern}, and the section signs for a whole domain"
-        if len(parts) != len(_Pair._fields) or not parts[2].startswith("/"):
+        if len(parts) != len(SigningKey._fields) or not parts[2].startswith("/"):
             return f"the key table of opendkim has no domain, selector and file of a key for {name}"
         if parts[0].lower() not in {domain, "%"}:
             return f"opendkim signs mail of {domain} as {parts[0]}, and the section as {domain}"
-        pairs.append(_Pair(domain, parts[1].lower(), parts[2]))
+        pairs.append(SigningKey(domain, parts[1].lower(), parts[2]))
     return pairs
 
 

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
-from reconciler.desired.offers.signing import Signing, is_network, problem_of
+from reconciler.desired.offers.signing import Signing, SigningKey, is_network, problem_of
 from reconciler.features.dkim import section as dkim
 
 if TYPE_CHECKING:
@@ -29,14 +29,6 @@ _FREE = {
 }  # fmt: skip
 _LOOPBACK = ("127.", "::1")
 _ANY = "*"
-
-
-class _Pair(NamedTuple):
-    """A domain, or ``*`` for one that is in the name of a file, and the key that signs for it."""
-
-    domain: str
-    selector: str
-    path: str
 
 
 def named(files: Mapping[str, Secret]) -> set[str]:
@@ -84,13 +76,13 @@ def _of_settings(settings: Mapping[str, Any]) -> str:
     return f"rspamd has {wrong} = {settings[wrong]} in dkim_signing, which the section can't say" if wrong else ""
 
 
-def _pairs(settings: Mapping[str, Any]) -> list[_Pair] | str:
+def _pairs(settings: Mapping[str, Any]) -> list[SigningKey] | str:
     """Return the keys by their domains, or why they are not known."""
     selector, path = settings.get("selector"), settings.get("path")
     domains = settings.get("domain", {})
     if not isinstance(domains, dict):
         return "rspamd has its domains in a map"
-    found = list[_Pair]()
+    found = list[SigningKey]()
     for domain, own in domains.items():
         more = own.get("selectors", []) if isinstance(own, dict) else None
         if not isinstance(more, list) or not all(isinstance(one, dict) for one in more):
@@ -104,16 +96,16 @@ def _pairs(settings: Mapping[str, Any]) -> list[_Pair] | str:
     return found
 
 
-def _pair(domain: str, selector: object, path: object) -> _Pair:
+def _pair(domain: str, selector: object, path: object) -> SigningKey:
     text = re.sub(r"\$\{([a-z]+)\}", r"$\1", str(path or ""), flags=re.ASCII)
-    return _Pair(domain, str(selector).lower(), text.replace("$selector", str(selector)))
+    return SigningKey(domain, str(selector).lower(), text.replace("$selector", str(selector)))
 
 
-def _rest(pair: _Pair) -> str:
+def _rest(pair: SigningKey) -> str:
     return pair.path.replace("$domain", "", 1)
 
 
-def _existing(pair: _Pair, files: Mapping[str, Secret]) -> Iterator[_Pair]:
+def _existing(pair: SigningKey, files: Mapping[str, Secret]) -> Iterator[SigningKey]:
     """Yield the key if its file is there; for any domain, one for each file."""
     if pair.domain != _ANY or "$domain" not in pair.path:
         path = pair.path.replace("$domain", pair.domain)

@@ -16,7 +16,6 @@ from reconciler.desired.offers.mail_text import before_parameters, without
 from reconciler.desired.offers.master_text import WRITTEN_ANEW, is_outside_chroot
 from reconciler.desired.offers.offer import MAIL, NotOffered, Offer
 from reconciler.desired.yaml_editor import scalar
-from reconciler.features import parameters
 from reconciler.features import sender_rewriting as srs
 from reconciler.features.domains import DOMAIN
 from reconciler.model import Secret
@@ -74,8 +73,7 @@ def _of_postfix(main: Scope, ground: Ground) -> str:
         match = _LOOKUP.match(main.value(name).strip(SPACE))
         if not match or int(match[1]) != port:
             return f"{name} is {main.value(name) or 'empty'}, and the section asks PostSRSd alone, on port {port}"
-        written = ground.origin.parameters[name]
-        if (written.where.file, written.section) != (MAIL, parameters.SECTION):
+        if ground.written(name) is None:
             return f"{name} is not a parameter of mail.yaml"
     for name, classes in srs.ADDRESSES.items():
         if {*main.words(name)} != {*words(classes)}:
@@ -118,7 +116,7 @@ def _of_postsrsd(settings: Mapping[str, str]) -> str:
 def _of_secret(ground: Ground) -> str:
     """Return why the secret can't be sealed for the section; empty if it can."""
     secrets = _secrets(ground)
-    if f"secrets/{SECRET}.age" in ground.files:
+    if ground.has_secret(SECRET):
         return f"the commit has a secret {SECRET} already"
     if len(secrets) != 1:
         return f"/etc/postsrsd.secret has {len(secrets)} secrets, and import seals one"

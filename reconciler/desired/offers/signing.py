@@ -35,6 +35,14 @@ class Signing(NamedTuple):
     told: tuple[str, ...]
 
 
+class SigningKey(NamedTuple):
+    """A domain, or ``*`` for any, and the file of the key that signs for it."""
+
+    domain: str
+    selector: str
+    path: str
+
+
 def is_network(text: str) -> bool:
     """Return whether the section can sign for it, beside the loopback interface."""
     try:

@@ -182,7 +182,7 @@ def _offer(found: list[_Found], rows: _Rows, ground: Ground) -> Offer | NotOffer
     if mail is None:
         return NotOffered(f"{sites.MAPS} can't be written anew at its place")
     keys = {one.service.key: f"{sites.service_of(one.site)}/unix" for one in found}
-    home = ground.facts.parameters.get("config_directory", "/etc/postfix")
+    home = ground.facts.directory
     old = f"{rows.reference.type}:{rows.reference.name.replace('$config_directory', home)}"
     new = f"{ground.facts.compiled_type}:{home}/{sites.TABLE}"
     return Offer(

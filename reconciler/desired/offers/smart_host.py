@@ -13,7 +13,7 @@ from reconciler.desired.edits import SECRET
 from reconciler.desired.offers.mail_text import before_parameters, with_values, without
 from reconciler.desired.offers.offer import MAIL, NotOffered, Offer
 from reconciler.desired.yaml_editor import scalars
-from reconciler.features import parameters, smart_host
+from reconciler.features import smart_host
 from reconciler.model import Secret
 from reconciler.model.ascii_text import SPACE, split_lines
 from reconciler.postfix.references import own_name, tables_of
@@ -57,7 +57,7 @@ def find(ground: Ground) -> Offer | NotOffered | None:
         return NotOffered("the settings of the relay can't be taken out of mail.yaml at their place")
     text = before_parameters(pinned, [*shorter.comments, *section])
     table = tables_of(main, ground.origin.parameters[_MAPS])[0]
-    directory = ground.facts.parameters.get("config_directory", "/etc/postfix")
+    directory = ground.facts.directory
     new = f"{ground.facts.compiled_type}:{directory}/{smart_host.LOGIN_TABLE}"
     return Offer(
         summary=f"write the relay {relay} and its login as smart_host",
@@ -102,14 +102,13 @@ def _beside(ground: Ground, main: Scope) -> str:
     """Return what else than main.cf and its settings in mail.yaml decides about the relay and the login."""
     named = {"relayhost", _MAPS}
     options = {option.name for service in ground.origin.entries for option in service.overrides}
-    written = [ground.origin.parameters.get(name) for name in named]
     if own := sorted(options & (named | _WRITTEN.keys() | _FORBIDDEN)):
         return f"a service of master.cf has {own[0]} of its own"
     if more := [name for name in sorted(_FORBIDDEN) if main.words(name) and main.value(name).lower() != "no"]:
         return f"{more[0]} is set, and the section has one relay with one login"
-    if not all(one and (one.where.file, one.section) == (MAIL, parameters.SECTION) for one in written):
+    if not all(map(ground.written, named)):
         return f"relayhost and {_MAPS} are not both parameters of mail.yaml"
-    if smart_host.LOGIN_TABLE in ground.desired.tables or f"secrets/{SECRET}.age" in ground.files:
+    if smart_host.LOGIN_TABLE in ground.desired.tables or ground.has_secret(SECRET):
         return f"the commit has a table {smart_host.LOGIN_TABLE} or a secret {SECRET} already"
     return ""
 

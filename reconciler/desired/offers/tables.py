@@ -30,7 +30,7 @@ def find(ground: Ground) -> Offer | None:
     if _NEW not in ground.facts.map_types or not old:
         return None
     names = [table.name for table in old]
-    directory = ground.facts.parameters.get("config_directory", "/etc/postfix")
+    directory = ground.facts.directory
     texts = {MAIL: _named(ground.mail, names, directory, r"table:\1")}
     for path in {service.where.file for service in ground.desired.services} & ground.files.keys():
         texts[path] = _named(ground.text(path), names, directory, rf"{_NEW}:$config_directory/\1")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, get_args
 
 from reconciler.desired.offers.mail_text import before_parameters, without
 from reconciler.desired.offers.offer import MAIL, Offer
-from reconciler.features import parameters, tls
+from reconciler.features import tls
 
 if TYPE_CHECKING:
     from reconciler.desired.offers.offer import Ground
@@ -40,6 +40,5 @@ def find(ground: Ground) -> Offer | None:
 
 def _written(name: str, ground: Ground) -> str:
     """Return the value that mail.yaml has for a parameter; empty if it has none."""
-    written = ground.origin.parameters.get(name)
-    is_there = written is not None and (written.where.file, written.section) == (MAIL, parameters.SECTION)
-    return written.value if written and is_there else ""
+    written = ground.written(name)
+    return written.value if written else ""

@@ -14,7 +14,7 @@ from reconciler.desired.offers.mail_text import before_parameters, without
 from reconciler.desired.offers.master_text import WRITTEN_ANEW, is_outside_chroot, without_services
 from reconciler.desired.offers.offer import MAIL, Offer, plural
 from reconciler.desired.yaml_editor import scalar
-from reconciler.features import parameters, transports
+from reconciler.features import transports
 from reconciler.model.ascii_text import is_digits
 from reconciler.postfix.syntax import one_line
 
@@ -89,8 +89,7 @@ def _found(service: Service, ground: Ground) -> _Found | None:
     values = dict(_places(options, ground))
     limits: dict[str, str] = {}
     for key, suffix in _LIMITS.items():
-        written = ground.origin.parameters.get(f"{service.name}_{suffix}")
-        if written is not None and (written.where.file, written.section) == (MAIL, parameters.SECTION):
+        if written := ground.written(f"{service.name}_{suffix}"):
             if not is_digits(written.value[:-1] + written.value[-1:].rstrip(_UNITS if key == "rate_delay" else "")):
                 return None
             values[key], limits[key] = written.value, written.name
