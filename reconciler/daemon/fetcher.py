@@ -26,7 +26,7 @@ from reconciler.host.log import Event
 from reconciler.model.errors import ReconcilerError, Stopping, Unavailable
 from reconciler.model.phase import FIRST_PAUSE, LONGEST_PAUSE, Wake
 from reconciler.passes.fetch import ACCEPT, AGAIN, NOT_REMOTE, fetch, rewritten
-from reconciler.passes.internal_error import InternalError, internal_errors
+from reconciler.passes.internal_error import failure_of
 from reconciler.passes.publish import push_records
 from reconciler.passes.site_requests import drain
 from reconciler.repository.connection import TIMEOUT
@@ -176,16 +176,7 @@ class Fetcher:
 
     def _fails(self, name: str, task: Callable[[], str]) -> bool:
         """Do a task, and return whether it has a problem or a bug; one is logged when it begins."""
-        bug = traceback = problem = ""
-        try:
-            with internal_errors():
-                problem = task()
-        except Stopping:
-            raise
-        except InternalError as error:
-            bug, traceback = str(error), error.traceback
-        except (ReconcilerError, OSError) as error:
-            problem = str(error)
+        problem, bug, traceback = failure_of(task)
         for one in self._news.begun(name, [problem]):
             self._log.warning(Event.NOT_EXCHANGED, text=one)
         for one in self._news.begun(f"bug of {name}", [bug]):

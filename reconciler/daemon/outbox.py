@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING
 
 from reconciler.daemon.news import News
 from reconciler.host.log import Event
-from reconciler.model.errors import ReconcilerError, Stopping
+from reconciler.model.errors import Stopping
 from reconciler.model.phase import FIRST_PAUSE, LONGEST_PAUSE
-from reconciler.passes.internal_error import InternalError, internal_errors
+from reconciler.passes.internal_error import failure_of
 from reconciler.state.phases import DAMAGED
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from reconciler.apply.edges import Edges
     from reconciler.host.log import Log
+    from reconciler.passes.internal_error import FailedTask
     from reconciler.state.records import ConclusionLine
 
 
@@ -66,18 +67,12 @@ class Outbox:
         while not self._stopped:
             self._bell.wait(min(FIRST_PAUSE * 2.0 ** min(failures, 10), LONGEST_PAUSE) if failures else None)
             self._bell.clear()
-            why = bug = traceback = ""
             try:
-                with internal_errors():
-                    self._hand_over_all()
+                failure = failure_of(self._hand_over_all)
             except Stopping:
                 return
-            except InternalError as error:
-                bug, traceback = str(error), error.traceback
-            except (ReconcilerError, OSError) as error:
-                why = str(error)
-            failures = failures + 1 if why or bug else 0
-            self._tell(why, bug, traceback)
+            failures = failures + 1 if any(failure) else 0
+            self._tell(failure)
 
     def _hand_over_all(self) -> None:
         """Hand over each new conclusion; raise what *deliver* raises at the first one that fails."""
@@ -88,8 +83,9 @@ class Outbox:
             self._position = end
             self._record()
 
-    def _tell(self, why: str, bug: str, traceback: str) -> None:
+    def _tell(self, failure: FailedTask) -> None:
         """Keep for status what fails, and log it when it begins."""
+        why, bug, traceback = failure
         if why and not self.trouble:
             self._log.warning(Event.NOT_NOTIFIED, why=why)
         for one in self._news.begun("bug", [bug]):

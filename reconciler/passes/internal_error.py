@@ -11,14 +11,14 @@ import traceback
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import reconciler
 from reconciler.model import Finding, Where
-from reconciler.model.errors import ReconcilerError, WithFindings
+from reconciler.model.errors import ReconcilerError, Stopping, WithFindings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 _ON_PURPOSE: tuple[type[BaseException], ...] = (
     ReconcilerError, OSError, KeyboardInterrupt, SystemExit, GeneratorExit,
@@ -49,6 +49,27 @@ def internal_errors(*on_purpose: type[BaseException]) -> Iterator[None]:
         raise
     except BaseException as error:  # noqa: BLE001 - a panic of a library in Rust is no Exception
         raise as_internal(error) from None
+
+
+class FailedTask(NamedTuple):
+    """Why a task of a thread failed: a *problem*, or a *bug* with its *traceback*; all are empty if it did not."""
+
+    problem: str = ""
+    bug: str = ""
+    traceback: str = ""
+
+
+def failure_of(task: Callable[[], str | None]) -> FailedTask:
+    """Do a task, which may return its problem or raise one, and return what failed; raises Stopping alone."""
+    try:
+        with internal_errors():
+            return FailedTask(task() or "")
+    except Stopping:
+        raise
+    except InternalError as error:
+        return FailedTask(bug=str(error), traceback=error.traceback)
+    except (ReconcilerError, OSError) as error:
+        return FailedTask(str(error))
 
 
 def as_internal(error: BaseException) -> InternalError:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
 from itertools import takewhile
 from pathlib import Path
 
 import pytest
 
 from reconciler.host import effects
-from reconciler.model.errors import CheckFailed, Unavailable
-from reconciler.passes.internal_error import InternalError, as_internal, internal_errors, is_internal
+from reconciler.model.errors import CheckFailed, Stopping, Unavailable
+from reconciler.passes.internal_error import InternalError, as_internal, failure_of, internal_errors, is_internal
 
 SECRET = "hunter2"
 RAISES = "gid = int(group) if"  # the line of numeric() that raises
@@ -70,3 +71,17 @@ def test_an_exception_of_another_library_may_be_raised_on_purpose() -> None:
 
 def test_an_exception_without_a_frame_of_ours_has_a_place_all_the_same() -> None:
     assert str(as_internal(ValueError(SECRET))).startswith("reconciler:1:1: a bug in reconciler: ValueError in ?")
+
+
+def test_a_task_tells_its_problem_and_its_bug_apart_and_is_stopped() -> None:
+    def fails(error: BaseException) -> str:
+        raise error
+
+    assert not any(failure_of(lambda: None))
+    assert (
+        failure_of(lambda: "none there") == failure_of(partial(fails, OSError("none there"))) == ("none there", "", "")
+    )
+    problem, bug, traceback = failure_of(partial(fails, RuntimeError("its own text")))
+    assert (problem, "RuntimeError" in bug, "its own text" in traceback) == ("", True, True)
+    with pytest.raises(Stopping):
+        failure_of(partial(fails, Stopping("stop")))
