@@ -25,9 +25,9 @@ def with_files(facts: Facts, merged: Contribution) -> Facts:
     """Return the facts with the files and the tables of the commit in their places."""
     directory = facts.directory
     tables = [f"{directory}/{one.name}{suffix}" for one in merged.tables.values() for suffix in ("", *_maps(one))]
-    if not merged.files:
-        return replace(facts, files={**facts.files, **dict.fromkeys(tables, True)}) if tables else facts
     own = {f"{directory}/{path}": made for path, made in merged.files.items()}
+    if not tables and not own:
+        return facts
     accesses = {one: _answer(own[one.path], one) for one in facts.accesses if one.path in own}
     return replace(
         facts, files={**facts.files, **dict.fromkeys((*tables, *own), True)}, accesses={**facts.accesses, **accesses},
