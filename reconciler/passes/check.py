@@ -11,11 +11,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from reconciler.apply.stage import stage_and_check
-from reconciler.host.facts import gather_again
 from reconciler.model import Contribution, Desired, errors_in, listed
 from reconciler.passes.isolation import Isolation, brought_by
 from reconciler.passes.judge import LiveCommit, judge, permit, rules_now, to_rehearse
-from reconciler.passes.understand import Understood, right_names
+from reconciler.passes.understand import Understood, asked_again, right_names
 
 if TYPE_CHECKING:
     from reconciler.apply.edges import Edges
@@ -81,7 +80,7 @@ class Memory:
         plan, before = known.judged.plan, known.judged.understood.facts
         of_now = any(not one.lasting for one in known.findings)  # a server may answer again
         right = right_names(known.judged.understood.desired, edges)
-        facts = gather_again(edges.host, edges.settings, before, ask=of_now or not plan.empty, known=[right])
+        facts = asked_again(before, edges, ask=of_now or not plan.empty, known=[right])
         live = edges.generations.read(plan.target)
         if facts != before or edges.generations.drift():
             return None

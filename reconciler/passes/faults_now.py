@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING
 
 from reconciler.desired.budget import Budget
 from reconciler.desired.lint import PASSING, identities, identity, lint
-from reconciler.host.facts import gather_again
 from reconciler.model import errors_in
 from reconciler.model.errors import ReconcilerError
 from reconciler.model.phase import Probation, Steady
 from reconciler.passes.internal_error import internal_errors
 from reconciler.passes.judge import LiveCommit
+from reconciler.passes.understand import asked_again
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -55,7 +55,7 @@ class FaultsNow:
             return []
         if known and known[0] == live.generation.path:
             before = known[1]
-            facts = gather_again(self._edges.host, self._edges.settings, before.facts, ask=True)
+            facts = asked_again(before.facts, self._edges, ask=True)
             if facts == before.facts:
                 return []  # as the last time: the rules know nothing but the commit and the facts
             judged = before._replace(facts=facts)
@@ -77,7 +77,7 @@ def told_now(faults: Sequence[Finding], understood: Callable[[], Understood], ed
     if not any(one.rule in PASSING for one in faults):
         return [told_of_pass(one) for one in faults]
     judged = understood()
-    facts = gather_again(edges.host, edges.settings, judged.facts, ask=True)
+    facts = asked_again(judged.facts, edges, ask=True)
     found = identities(lint(judged.desired, facts, judged.origin, Budget(time.thread_time)))
     still = (one for one in faults if one.rule not in PASSING or identity(one) in found)
     return [told(one) if one.rule in PASSING else told_of_pass(one) for one in still]

@@ -7,7 +7,6 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from reconciler.apply.protocol import apply
-from reconciler.host.facts import gather_again
 from reconciler.model import Applied, Postponed, Refused, Unchanged
 from reconciler.model.errors import Incomplete, ReconcilerError, WithFindings
 from reconciler.passes.blame import excused
@@ -16,6 +15,7 @@ from reconciler.passes.isolation import Isolation
 from reconciler.passes.judge import LiveCommit, judge, to_rehearse
 from reconciler.passes.next_start import raise_if_it_stops
 from reconciler.passes.recovery import stopping
+from reconciler.passes.understand import asked_again
 
 if TYPE_CHECKING:
     from reconciler.apply.edges import Edges
@@ -78,5 +78,5 @@ def _accepted(judged: Judged, live: LiveCommit, edges: Edges) -> bool:
 
 def _settled(judged: Judged, edges: Edges) -> Judged:
     """Return what judge() would return for the same commit, now that it is live."""
-    facts = gather_again(edges.host, edges.settings, judged.understood.facts, ask=False)
+    facts = asked_again(judged.understood.facts, edges, ask=False)
     return judged.when_live(edges.generations.read(judged.plan.target), facts)

@@ -17,7 +17,7 @@ from reconciler.desired.load import load
 from reconciler.features import baseline
 from reconciler.features.composition import compose
 from reconciler.features.sites import reverse_names
-from reconciler.host.facts import FromOthers, gather
+from reconciler.host.facts import FromOthers, gather, gather_again
 from reconciler.model import Contribution, Desired, Facts, Mentioned
 from reconciler.model.errors import Incomplete
 from reconciler.passes.apart import files_of
@@ -26,7 +26,7 @@ from reconciler.postfix.target_facts import without_files
 from reconciler.repository.secrets import open_secrets, unsound_recipients
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping, Sequence
 
     from reconciler.apply.edges import Edges
     from reconciler.model import Revision, Tree
@@ -79,8 +79,23 @@ def merged(desired: Desired, edges: Edges) -> Understood:
 
 def asked(understood: Understood, edges: Edges, gathered: list[Facts] | None) -> Understood:
     """Return what was understood of a commit with the facts that it refers to, as they are without what is live."""
-    known, live = _asked(understood, edges, gathered), edges.generations.live()
-    return known._replace(facts=without_files(known.facts, live.files if live else ()))
+    known = _asked(understood, edges, gathered)
+    return known._replace(facts=without_files(known.facts, _owned(edges)))
+
+
+def asked_again(before: Facts, edges: Edges, *, ask: bool, known: Sequence[Facts | FromOthers] = ()) -> Facts:
+    """Return the facts of asked() or as_found() as they are now; *ask* and *known* as in gather_again().
+
+    What is live counts as it did: as_found() has its files, and asked() does not.
+    """
+    facts = gather_again(edges.host, edges.settings, before, ask=ask, known=known)
+    gone = {path for path, there in before.files.items() if not there}
+    return without_files(facts, [path for path in _owned(edges) if f"{facts.directory}/{path}" in gone])
+
+
+def _owned(edges: Edges) -> Collection[str]:
+    live = edges.generations.live()
+    return live.files if live else ()
 
 
 def _asked(understood: Understood, edges: Edges, gathered: list[Facts] | None) -> Understood:

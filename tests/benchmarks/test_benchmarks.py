@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
+from collections import Counter
 
 import pytest
 
+from tests.benchmarks.sized_host import STEPS_FILE, SizedHost
+from tests.benchmarks.states import Size
+from tests.e2e.adopted_host import CLONE
 from tests.e2e.hosts import CHECKOUT, missing
 
 
@@ -35,6 +40,20 @@ def test_pushes_are_measured_from_git_push_on_at_any_size() -> None:
     assert sum(" MiB at rest, " in line for line in lines) == 3
     assert sum(line.startswith("one site more, 12 sites: ") for line in lines) == 2
     assert max(map(len, lines)) <= 80
+
+
+def test_a_push_is_judged_and_rehearsed_once() -> None:
+    with SizedHost(Size(entries=20)) as ours:
+        ours.start_timed()
+        ours.settle()
+        for banner in ("first", "second"):
+            ours.host.run("sh", "-c", f": >{STEPS_FILE}")
+            oid = ours.commit({"mail.yaml": ours.size.mail.replace("bench-0", banner)}, banner)
+            ours.host.run("git", "-C", CLONE, "push", "-q", "origin", "HEAD:main")
+            ours.wait_for("Applied", oid)
+            ours.settle()
+            steps = Counter(json.loads(line)["step"] for line in ours.host.read(STEPS_FILE).splitlines())
+            assert [steps[one] for one in ("load", "lint", "compile", "rehearse", "swap and verify")] == [1] * 5, banner
 
 
 def test_the_floor_is_a_script_of_under_25_lines() -> None:

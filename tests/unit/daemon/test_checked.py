@@ -61,7 +61,7 @@ def test_a_fault_that_is_over_is_told_no_more_and_one_of_another_commit_as_the_l
     adopted = Adopted.made_in(tmp_path)
     revision = adopted.commit()
     adopted.go_live(judge(revision, adopted.edges, LiveCommit(adopted.edges)))
-    monkeypatch.setattr(faults_now, "gather_again", lambda *_, ask: HOST if ask else None)
+    monkeypatch.setattr(faults_now, "asked_again", lambda *_, ask: HOST if ask else None)
     server = Server("127.0.0.1", 1)
     fault = Finding(rule="silent-server", where=Where("mail.yaml"), text="gone", subject=str(server), lasting=False)
     assert kept(adopted, revision, server, "connection refused").still([fault]) == []
@@ -82,7 +82,7 @@ def test_a_check_at_rest_reads_its_commit_again_only_to_disprove_a_fault(
     memory.checked = Checked(judge(revision, adopted.edges, LiveCommit(adopted.edges)))
     slot.put_back(memory)
     assert memory.checked.resting
-    monkeypatch.setattr(faults_now, "gather_again", lambda *_, ask: HOST if ask else None)
+    monkeypatch.setattr(faults_now, "asked_again", lambda *_, ask: HOST if ask else None)
     passing = Finding(rule="silent-server", where=Where("mail.yaml"), text="gone", subject="x", lasting=False)
     other = replace(passing, rule="left-alone")
 

@@ -52,6 +52,25 @@ def test_what_was_checked_is_recalled_while_nothing_changes(adopted: Adopted, me
     assert memory.recall(remembered(memory).judged.revision, adopted.edges) is memory.checked
 
 
+def test_a_file_that_only_what_is_live_brings_counts_in_no_look(
+    adopted: Adopted, memory: Memory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    main, gone = "/etc/postfix/main.cf", "/etc/postfix/gone"
+    here = facts(files={main: True, gone: False})
+    facts_are(here, monkeypatch)
+    adopted.go_live(remembered(memory).judged)
+    judged = judge(adopted.commit(MAIL + "sasl: {}\n"), adopted.edges, LiveCommit(adopted.edges))
+    memory.checked = Checked(judged)
+    assert judged.understood.facts.files == {main: False, gone: False}
+
+    assert memory.recall(judged.revision, adopted.edges) is memory.checked
+
+    adopted.go_live(judged)
+    assert memory.recall(judged.revision, adopted.edges), "it is live now, and nothing else differs"
+    facts_are(replace(here, files={main: True, gone: True}), monkeypatch)
+    assert memory.recall(judged.revision, adopted.edges) is None
+
+
 def test_a_commit_that_is_live_rests_without_what_it_says_and_is_recalled(adopted: Adopted, memory: Memory) -> None:
     edges, before = adopted.edges, remembered(memory)
     memory.rest()
@@ -107,11 +126,11 @@ def test_servers_are_asked_again_as_long_as_a_finding_is_of_the_moment(
     memory.checked = replace(known, judged=live, doubts=(replace(DOUBT, lasting=lasting),))
     asked: list[bool] = []
 
-    def gather_again(*_: object, ask: bool, **_known: object) -> Facts:
+    def asked_again(*_: object, ask: bool, **_known: object) -> Facts:
         asked.append(ask)
         return HOST
 
-    monkeypatch.setattr("reconciler.passes.check.gather_again", gather_again)
+    monkeypatch.setattr("reconciler.passes.check.asked_again", asked_again)
     memory.recall(live.revision, adopted.edges)
     assert asked == [not lasting]
 

@@ -35,7 +35,7 @@ def adopted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Adopted:
 
 def facts_become(facts: Facts, monkeypatch: pytest.MonkeyPatch) -> None:
     facts_are(facts, monkeypatch)
-    monkeypatch.setattr(module, "gather_again", lambda *_, ask: facts if ask else None)
+    monkeypatch.setattr(module, "asked_again", lambda *_, ask: facts if ask else None)
 
 
 @pytest.mark.parametrize(
