@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 from bisect import bisect_right
 from dataclasses import dataclass
+from functools import cached_property
 from operator import itemgetter
 
 from reconciler.model.ascii_text import SPACE
@@ -56,7 +58,7 @@ class Service:
         return Finding(rule=rule, where=self.where, text=text, subject=self.key, lasting=lasting)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Table:
     """A Postfix table as source text; only code that needs its entries parses it.
 
@@ -73,6 +75,11 @@ class Table:
     mode: int = 0o644
     pieces: tuple[tuple[int, str], ...] = ()
     origins: tuple[Where, ...] = ()
+
+    @cached_property
+    def digest(self) -> str:
+        """Return the sha256 of its source in hexadecimal, as in File; a large table is read for it once."""
+        return hashlib.sha256(self.source).hexdigest()
 
     @property
     def is_secret(self) -> bool:

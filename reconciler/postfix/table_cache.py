@@ -29,9 +29,8 @@ class CachedTable:
         self._table = table
         # A table of many sites has thousands of places, and each push another version of them.
         places = table.pieces, [(where.file, where.line, where.column) for where in table.origins]
-        parts = (table.source, repr(places).encode("utf-8", "surrogatepass"))
-        digests = (hashlib.sha256(part).digest() for part in parts)
-        self._key = (table.name, table.type, table.file, table.compiler, *digests)
+        placed = hashlib.sha256(repr(places).encode("utf-8", "surrogatepass")).digest()
+        self._key = (table.name, table.type, table.file, table.compiler, table.digest, placed)
 
     def ask(self, rule: Callable[..., Iterable[Finding]], *by: Hashable) -> tuple[Finding, ...]:
         """Return the findings of a rule in this table; they may depend on the table and *by* alone."""

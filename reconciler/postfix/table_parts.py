@@ -41,20 +41,35 @@ class _Cut(NamedTuple):
     """
 
     length: int
+    lines: int
     digest: bytes
     beginning: bytes
     plain: bool
 
 
-class Part(NamedTuple):
-    """A part of a table: its *source*, from the line *first* on."""
+class _Version(NamedTuple):
+    """A version of a table, as it was cut."""
 
-    source: bytes
+    digest: str
+    cuts: list[_Cut]
+
+
+class Part(NamedTuple):
+    """A part of a table: so many bytes from a *place* on, which is in the line *first*."""
+
+    table: Table
+    place: int
+    length: int
     first: int
     digest: bytes
 
+    @property
+    def source(self) -> bytes:
+        """Return its bytes."""
+        return self.table.source[self.place : self.place + self.length]
 
-_cuts = Past[list[_Cut]](32)
+
+_cuts = Past[_Version](32)
 _kept = Past[dict[bytes, Any]](128)
 
 
@@ -68,20 +83,21 @@ def parts_of(table: Table) -> Iterator[Part]:
     if not is_large(table) or table.compiler == "postalias" or table.type in {*PATTERN_TYPES, "cidr"}:
         yield _only(table)
         return
-    cuts = _as_before(table.source, _cuts.take(table.name, []))
-    if not all(cut.plain and cut.length <= limits.LINE for cut in cuts):
+    version = _cuts.take(table.name, _Version("", []))
+    if version.digest != table.digest:
+        version = _Version(table.digest, _as_before(table.source, version.cuts))
+    _cuts.keep(table.name, version)
+    if not all(cut.plain and cut.length <= limits.LINE for cut in version.cuts):
         yield _only(table)
         return
-    _cuts.keep(table.name, cuts)
     place, line = 0, 1
-    for cut in cuts:
-        source = table.source[place : place + cut.length]
-        yield Part(source, line, cut.digest)
-        place, line = place + cut.length, line + source.count(b"\n")
+    for cut in version.cuts:
+        yield Part(table, place, cut.length, line, cut.digest)
+        place, line = place + cut.length, line + cut.lines
 
 
 def _only(table: Table) -> Part:
-    return Part(table.source, 1, hashlib.sha256(table.source).digest())
+    return Part(table, 0, len(table.source), 1, bytes.fromhex(table.digest))
 
 
 def each(table: Table, find: Callable[..., T], *by: Hashable) -> Iterator[tuple[Part, T]]:
@@ -191,5 +207,6 @@ def _new(source: bytes, place: int, end: int) -> Iterator[_Cut]:
     while place < end:
         stop = source.find(b"\n", min(place + size, end) - 1, end) + 1 or end
         text = source[place:stop]
-        yield _Cut(len(text), hashlib.sha256(text).digest(), text[:_BEGINNING], _MARK not in text and is_plain(text))
+        plain = _MARK not in text and is_plain(text)
+        yield _Cut(len(text), text.count(b"\n"), hashlib.sha256(text).digest(), text[:_BEGINNING], plain)
         place = stop

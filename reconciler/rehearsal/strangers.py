@@ -14,9 +14,12 @@ from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import TYPE_CHECKING
 
 from reconciler.postfix.scopes import Scope, scopes
+from reconciler.postfix.table_parts import each
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
+
+    from reconciler.model import Table
 
 Network = IPv4Network | IPv6Network
 # The networks for documentation first (RFC 5737, 3849, 9637), then addresses that look like those of any client.
@@ -41,24 +44,38 @@ class Strangers:
 
 def strangers(main: Scope) -> Strangers:
     """Return the strangers for a commit on this host."""
-    texts = list(_texts(main))
-    networks = list({*(one.network for one in main.facts.addresses), *_wide_networks(texts)})
-    return Strangers(_first(_CANDIDATES, texts, networks), _first(_CANDIDATES6, texts, networks))
+    values, tables = list(_values(main)), main.merged.tables.values()
+    wide = (network for value in values for network in _wide_networks(value))
+    wide_rows = (network for table in tables for _, found in each(table, _networks) for network in found)
+    networks = list({*(one.network for one in main.facts.addresses), *wide, *wide_rows})
+
+    def means(candidate: str) -> bool:
+        return any(_is_meant(candidate, value) for value in values) or any(
+            found for table in tables for _, found in each(table, _is_in, candidate)
+        )
+
+    return Strangers(_first(_CANDIDATES, means, networks), _first(_CANDIDATES6, means, networks))
 
 
-def _texts(main: Scope) -> Iterator[bytes]:
+def _values(main: Scope) -> Iterator[bytes]:
     for scope in scopes(main.merged, main.facts):
         for parameter in scope.written:
             yield (scope.expanded(parameter.value) or parameter.value).encode("utf-8", "replace")
-    yield from (table.source for table in main.merged.tables.values())
 
 
-def _first(candidates: Sequence[str], texts: Sequence[bytes], networks: Sequence[Network]) -> str:
+def _networks(table: Table) -> tuple[Network, ...]:
+    return tuple(_wide_networks(table.source))
+
+
+def _is_in(table: Table, candidate: str) -> bool:
+    return _is_meant(candidate, table.source)
+
+
+def _first(candidates: Sequence[str], means: Callable[[str], bool], networks: Sequence[Network]) -> str:
     """Return the first candidate that nothing means."""
     for candidate in candidates:
         address = ip_address(candidate)
-        within = any(address in one for one in networks)
-        if not within and not any(_is_meant(candidate, text) for text in texts):
+        if not any(address in one for one in networks) and not means(candidate):
             return candidate
     return candidates[0]
 
@@ -79,12 +96,11 @@ def _is_meant(candidate: str, text: bytes) -> bool:
     return text.startswith(starts) or any(word.encode() in text for word in words if word)
 
 
-def _wide_networks(texts: Sequence[bytes]) -> Iterator[Network]:
-    """Yield the networks that hold more than what is written of them."""
-    for text in texts:
-        for pattern in _WIDE:
-            for match in pattern.finditer(text):
-                yield from _network(text[max(match.start() - _LONGEST, 0) : match.end()])
+def _wide_networks(text: bytes) -> Iterator[Network]:
+    """Yield the networks in a text that hold more than what is written of them."""
+    for pattern in _WIDE:
+        for match in pattern.finditer(text):
+            yield from _network(text[max(match.start() - _LONGEST, 0) : match.end()])
 
 
 def _network(text: bytes) -> Iterator[Network]:

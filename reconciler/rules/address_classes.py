@@ -18,6 +18,7 @@ from reconciler.postfix.aliases import holds_domains, targets
 from reconciler.postfix.own_tables import knows_all, own_tables
 from reconciler.postfix.patterns import first_match
 from reconciler.postfix.scopes import FILE, Scope
+from reconciler.postfix.table_parts import search
 from reconciler.postfix.tables import Entries, Entry
 from reconciler.postfix.vocabulary import names
 
@@ -195,8 +196,8 @@ def _may_hold(table: Table, domains: Collection[str]) -> bool:
     """Return whether one of the domains may begin a line; it searches bytes, because a table may have 100,000 lines."""
     if len(domains) > _MANY:
         return True
-    plain = [re.escape(domain.encode("utf-8", "surrogateescape")) for domain in domains]
-    return bool(plain and re.search(rb"(?im)^(?:" + b"|".join(plain) + rb")\s", table.source))
+    plain = [re.escape(domain.encode("utf-8", "surrogateescape")) for domain in sorted(domains)]
+    return bool(plain) and search(table, re.compile(rb"(?im)^(?:" + b"|".join(plain) + rb")\s"))
 
 
 def _lost(main: Scope, classes: tuple[str, str], domains: list[str], aliases: _Aliases) -> dict[str, str]:

@@ -72,4 +72,4 @@ def _order(parameter: Parameter) -> tuple[bool, str]:
 
 def _source(table: Table) -> File:
     compiled = f"{table.compiler} {table.type}" if table.compiler else ""
-    return File.of(table.source, table.mode, compiled=compiled)
+    return File(table.digest, table.mode, "root:root", lambda: table.source, compiled)
