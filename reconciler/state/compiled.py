@@ -6,16 +6,16 @@ which it was made of. Nothing live changes. Raises OSError as the kernel gives i
 
 from __future__ import annotations
 
-import hashlib
 from typing import TYPE_CHECKING, NamedTuple
 
-from reconciler.state.manifest import compiled_name, digest
+from reconciler.state.manifest import compiled_name
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from reconciler.host.effects import Host
     from reconciler.model import File
+    from reconciler.state.digests import Digests
     from reconciler.state.manifest import Generation
 
 
@@ -24,6 +24,7 @@ class LiveMaps(NamedTuple):
 
     live: Generation
     host: Host
+    digests: Digests
 
     def is_of(self, path: str, source: File) -> bool:
         """Return whether the live map of a table was made from the same bytes."""
@@ -34,17 +35,23 @@ class LiveMaps(NamedTuple):
         """Return what the live map of a table was made of; None if it is not there, or of another type or mode."""
         if not self._is_alike(path, source):
             return None
-        content = (self.live.root / path).read_bytes()
-        return content if hashlib.sha256(content).hexdigest() == self.live.files[path].sha256 else None
+        return (self.live.root / path).read_bytes() if self._is_placed(path) else None
 
     def copy(self, path: str, source: File, folder: Path) -> bool:
         """Copy the live map of a table into a folder; return False, and leave nothing there, if it is not as placed."""
         compiled = compiled_name(path, source)
+        if not self._is_placed(compiled):
+            return False
         self.host.copy(self.live.root / compiled, folder / compiled)
-        if digest(folder / compiled) == self.live.files[compiled].sha256:
-            return True
-        self.host.remove(folder / compiled)
-        return False
+        if not self._is_placed(compiled):  # it was edited meanwhile
+            self.host.remove(folder / compiled)
+            return False
+        self.digests.learn(folder / compiled, self.live.files[compiled].sha256)
+        return True
+
+    def _is_placed(self, path: str) -> bool:
+        """Return whether a live file is the one that was placed."""
+        return self.digests.of(self.live.root / path) == self.live.files[path].sha256
 
     def _is_alike(self, path: str, source: File) -> bool:
         """Return whether the live generation has a map for that table, of the same type and mode."""

@@ -26,6 +26,7 @@ from reconciler.host.programs import postfix
 from reconciler.model import BESIDE, File
 from reconciler.model.errors import Unavailable
 from reconciler.state.companions import Companions
+from reconciler.state.digests import Digests
 from reconciler.state.foreign import foreign
 from reconciler.state.locks import Locks
 from reconciler.state.manifest import NAME as MANIFEST
@@ -40,7 +41,6 @@ from reconciler.state.manifest import (
     Signature,
     Stage,
     compiled_name,
-    digest,
     folders_of,
     identity,
     intact,
@@ -81,7 +81,7 @@ class Generations:
         self.place_of_link = LinkPlace(config_directory, self.link, self.private, host)
         self.companions = Companions(state, host)
         self.others = Others(state, config_directory, host)
-        self._digests: dict[str, tuple[Signature, str]] = {}
+        self.digests = Digests()
         self._manifests: dict[Path, tuple[Signature, Generation]] = {}
 
     # ---- looking -----------------------------------------------------------------------------------------------------
@@ -199,14 +199,7 @@ class Generations:
         owner = named(status.st_uid, status.st_gid)
         if full.is_symlink() or not full.is_file():
             return File(NOT_A_FILE, status.st_mode & 0o7777, owner, bytes, compiled)
-        return File(self._digest(full), status.st_mode & 0o7777, owner, full.read_bytes, compiled)
-
-    def _digest(self, path: Path) -> str:
-        now = signature(path)
-        known = self._digests.get(str(path))
-        if known is None or known[0] != now:
-            self._digests[str(path)] = known = now, digest(path)
-        return known[1]
+        return File(self.digests.of(full), status.st_mode & 0o7777, owner, full.read_bytes, compiled)
 
     def age(self) -> None:
         """Set an edited main.cf's time back: Postfix programs sleep while it is younger than two seconds."""
@@ -272,8 +265,8 @@ class Generations:
         for path, file in target.items():
             if made := compiled_name(path, file):
                 status = (stage.root / made).stat()
-                owner = named(status.st_uid, status.st_gid)
-                files[made] = FileRecord(status.st_mode & 0o7777, owner, digest(stage.root / made), made_from=path)
+                owner, content = named(status.st_uid, status.st_gid), self.digests.of(stage.root / made)
+                files[made] = FileRecord(status.st_mode & 0o7777, owner, content, made_from=path)
         new = Generation(number, stage.folder, revision, source, files)
         self._write(stage.folder, replace(new, carried=deviations.carried, kept=deviations.kept))
         self.host.make_directory(stage.folder, lasting=False)
@@ -320,6 +313,8 @@ class Generations:
             if (not live or generation.path != live.path) and generation.edit != PENDING:
                 with suppress(OSError):  # something is mounted in it; the disk that it takes shows
                     self.host.remove(generation.path)
+        if live:
+            self.digests.keep(live.root / path for path in live.files)
 
     def sweep(self) -> None:
         """Remove the leftovers of an interrupted pass."""
