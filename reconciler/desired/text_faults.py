@@ -54,6 +54,7 @@ _MARK = b"\xef\xbb\xbf"
 _MERGE = re.compile(rb"^(?:<{7}(?= |\r?$)|\|{7}(?= |\r?$)|={7}(?=\r?$)|>{7}(?= |\r?$))", re.MULTILINE)
 _SHOWN = 6
 _SMALL = 1024
+_TABLES = "tables/"
 
 
 _Judge = Callable[[str], tuple[int, str, str] | None]
@@ -63,7 +64,7 @@ _Judge = Callable[[str], tuple[int, str, str] | None]
 def clean(files: Tree) -> tuple[Tree, list[Finding]]:
     """Return the files with these faults put right, and a finding for each fault.
 
-    The bytes of small files are at hand in what is returned.
+    The bytes of small files and of tables are at hand in what is returned.
     """
     changed: dict[str, File] = {}
     findings: list[Finding] = []
@@ -77,7 +78,9 @@ def clean(files: Tree) -> tuple[Tree, list[Finding]]:
                 and b">>>>>>>" not in content
                 and b"=======" not in content
             ):
-                if len(content) <= _SMALL:  # thousands of sites have several, and each is read several times
+                if len(content) <= _SMALL or path.startswith(_TABLES):
+                    # Thousands of sites have several small files, and each is read several times; a table has the
+                    # bytes of its file.
                     changed[path] = replace(file, read=partial(bytes, content))
                 continue
             repaired = judge(path, content, findings)

@@ -3,11 +3,13 @@
 A commit message of 300 MiB fits into 300 KB of a push, and libgit2 unpacks a commit whole, also when it only looks for
 its parents. So each commit, tag and list of files is measured first, and history is walked here.
 
-whole() raises ObjectTooLarge for an object beyond limits.OBJECT_BYTES, and ValueError for one that is damaged.
+whole() raises ObjectTooLarge for an object beyond limits.OBJECT_BYTES, and, like blob(), ValueError for one that is
+damaged.
 """
 
 from __future__ import annotations
 
+import hashlib
 import heapq
 import re
 import zlib
@@ -25,6 +27,7 @@ _PIECE = 1 << 20
 _MOST_TAGS, _DIGITS = 8, 20
 _NEW, _OLD = 1, 2  # which of two commits leads to a third
 _LOOSE = re.compile(rb"([a-z]+) ([0-9]+)\0")
+_HEADER = 32  # bytes, in which the header of an object is
 
 
 class ObjectTooLarge(InvalidSource):
@@ -38,10 +41,34 @@ class ObjectTooLarge(InvalidSource):
         super().__init__([error_at("object-too-large", Where("."), text, oid)])
 
 
+def blob(handle: pygit2.Repository, oid: str) -> bytes | None:
+    """Return the bytes of a file, each read and inflated once; None for another kind of object."""
+    path, inflating = _loose(handle, oid), zlib.decompressobj()
+    if not is_regular(path):
+        kind, content = whole(handle, oid).odb.read(oid)
+        return content if kind == ObjectType.BLOB else None
+    try:
+        start = inflating.decompress(Path(path).read_bytes(), _HEADER)
+        header = _LOOSE.match(start)
+        if header is None:
+            raise ValueError(f"object {oid} is damaged: it does not say what it is")
+        if header[1] != b"blob":
+            return None
+        size = int(header[2][:_DIGITS])
+        content = start[header.end() :] + inflating.decompress(inflating.unconsumed_tail, max(size, 1))
+    except zlib.error as error:
+        raise ValueError(f"object {oid} is damaged: {error}") from error
+    if len(content) < size:
+        raise ValueError(f"object {oid} is truncated")
+    if hashlib.sha1(header[0] + content, usedforsecurity=False).hexdigest() != oid:
+        raise ValueError(f"object {oid} is damaged: its bytes do not have its name")
+    return content
+
+
 def whole(handle: pygit2.Repository, oid: pygit2.Oid | str) -> pygit2.Repository:
     """Return the handle if it can read an object; libgit2 1.9 hangs with the GIL on a truncated loose one."""
     name = str(oid)
-    path, inflating = f"{handle.path}objects/{name[:2]}/{name[2:]}", zlib.decompressobj()
+    path, inflating = _loose(handle, name), zlib.decompressobj()
     loose = is_regular(path)  # else packed, or from a push that git has just checked
     data = Path(path).read_bytes() if loose else b""
     try:
@@ -60,6 +87,11 @@ def whole(handle: pygit2.Repository, oid: pygit2.Oid | str) -> pygit2.Repository
     elif not inflating.eof:
         raise ValueError(f"object {oid} is truncated")
     return handle
+
+
+def _loose(handle: pygit2.Repository, oid: str) -> str:
+    """Return the path of an object that is not packed."""
+    return f"{handle.path}objects/{oid[:2]}/{oid[2:]}"
 
 
 def _measure(oid: str, is_file: bool, size: int) -> None:

@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 import pygit2
-from pygit2.enums import ConfigLevel, FileMode, ObjectType, Option, RepositoryOpenFlag
+from pygit2.enums import ConfigLevel, FileMode, Option, RepositoryOpenFlag
 
 from reconciler.model import File, Finding, Revision, Tree, Where, limits, printable
 from reconciler.model.ascii_text import SPACE, split_lines
@@ -289,8 +289,8 @@ class Repository:
         return handle
 
     def _content(self, oid: str, path: str) -> bytes:
-        kind, content = self._ask(lambda handle: objects.whole(handle, oid).odb.read(oid))
-        if kind != ObjectType.BLOB:
+        content = self._ask(lambda handle: objects.blob(handle, oid))
+        if content is None:
             raise self._unavailable(f"object {oid} of {path} is not a file")
         return content
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import random
 import subprocess
+import zlib
 from typing import TYPE_CHECKING
 
 import pytest
 
 from reconciler.model import limits
-from reconciler.model.errors import InvalidSource
+from reconciler.model.errors import InvalidSource, Unavailable
 from tests.unit.repositories import bare, commit, git
 
 if TYPE_CHECKING:
@@ -105,3 +106,34 @@ def _git(folder: Path, environment: dict[str, str], *arguments: str) -> str:
         cwd=folder, check=True, capture_output=True, text=True,
     )  # fmt: skip
     return done.stdout.strip()
+
+
+@pytest.mark.parametrize("size", [0, 1, 20, 31, 32, 33, 300_000])
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_file_is_read_whole_whatever_its_size(tmp_path: Path, size: int, *, packed: bool) -> None:
+    text = "".join(random.Random(size).choices("abc\n", k=size))
+    found = bare(tmp_path / "r.git")
+    commit(found.path, {"tables/virtual": text})
+    if packed:
+        git(found.path, "repack", "-adq")
+    assert found.read(found.required_tip())["tables/virtual"].read() == text.encode()
+
+
+@pytest.mark.parametrize(
+    ("inflated", "told"),
+    [
+        (b"blob 8\0a b\n", "is truncated"),
+        (b"blob 4\0a c\n", "is damaged: its bytes do not have its name"),
+        (b"blob 3\0a b\nmore", "is damaged: its bytes do not have its name"),
+        (b"no header", "is damaged: it does not say what it is"),
+    ],
+)
+def test_a_damaged_file_is_told_and_not_read(tmp_path: Path, inflated: bytes, told: str) -> None:
+    found = bare(tmp_path / "r.git")
+    commit(found.path, {"tables/virtual": "a b\n"})
+    file = found.read(found.required_tip())["tables/virtual"]
+    loose = found.path / "objects" / file.digest[:2] / file.digest[2:]
+    loose.chmod(0o644)
+    loose.write_bytes(zlib.compress(inflated))
+    with pytest.raises(Unavailable, match=told):
+        file.read()
