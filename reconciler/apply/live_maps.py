@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from reconciler.host.programs import postmap
 from reconciler.model.ascii_text import SPACE, split_words
 from reconciler.postfix.table_changes import changed
-from reconciler.postfix.tables import count_entries, entry_lines, is_plain
+from reconciler.postfix.table_parts import entry_count, is_plain_throughout
+from reconciler.postfix.tables import entry_lines, is_plain
 from reconciler.state.manifest import compiled_name
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ def made_from_live(table: Table, source: File, maps: LiveMaps, folder: Path) -> 
     if table.compiler != "postmap" or table.type not in postmap.CHANGEABLE or len(table.source) < SMALLEST:
         return False
     before = maps.source_of(table.name, source)
-    changes = key_changes(before, table.source) if before is not None else None
+    changes = key_changes(before, table) if before is not None else None
     if changes is None or not maps.copy(table.name, source, folder):
         return False
     if postmap.change(maps.host, folder, table, changes.lines, changes.deleted) and _is_right(
@@ -62,16 +63,16 @@ def made_from_live(table: Table, source: File, maps: LiveMaps, folder: Path) -> 
     return False
 
 
-def key_changes(before: bytes, after: bytes) -> KeyChanges | None:
-    """Return what changes the map of one source into that of another; None if it is better compiled.
+def key_changes(before: bytes, table: Table) -> KeyChanges | None:
+    """Return what changes the map of the source *before* into that of a table; None if it is better compiled.
 
     That is so where much changed, where lines are continued or keys quoted, and where a line is not plain ASCII, whose
     case Postfix folds as its settings say.
     """
-    if not (is_plain(before) and is_plain(after)):
+    if not is_plain_throughout(table):
         return None
-    lines = changed(before, after, max(len(before), len(after)) // SHARE)
-    if lines is None:
+    lines = changed(before, table.source, max(len(before), len(table.source)) // SHARE)
+    if lines is None or not is_plain(b"\n".join(lines.removed)):
         return None
     removed, added = (tuple(entry_lines(b"\n".join(side))) for side in lines)
     if not all(line.isascii() for line in (*removed, *added)):
@@ -92,7 +93,7 @@ def _entries(lines: Iterable[bytes]) -> dict[str, str] | None:
 
 def _is_right(table: Table, changes: KeyChanges, maps: LiveMaps, folder: Path) -> bool:
     """Return whether a map has as many entries as its source, and answers for what changed as the source says."""
-    if postmap.count(maps.host, folder, table) != count_entries(table.source):
+    if postmap.count(maps.host, folder, table) != entry_count(table):
         return False
     asked = (*changes.values, *changes.deleted)
     return not asked or postmap.look_up(maps.host, folder, table, asked) == changes.values

@@ -23,7 +23,8 @@ from reconciler.model.errors import CheckFailed, Unavailable
 from reconciler.postfix.places import SourcePlaces
 from reconciler.postfix.quoting import cut
 from reconciler.postfix.syntax import read_main, read_master
-from reconciler.postfix.tables import count_entries, sample, table_of
+from reconciler.postfix.table_parts import entry_count
+from reconciler.postfix.tables import sample, table_of
 from reconciler.rehearsal.rehearse import rehearse
 from reconciler.state import companions
 from reconciler.state.compiled import LiveMaps
@@ -106,7 +107,7 @@ def _compile(target: Tree, order: Order, stage: Stage, edges: Edges) -> list[Fin
     findings = postmap.compile_tables(edges.host, stage.root, new)
     if not findings:
         for table in new:
-            findings += postmap.read_back(edges.host, stage.root, table, count_entries(table.source), sample(table))
+            findings += postmap.read_back(edges.host, stage.root, table, entry_count(table), sample(table))
     if trouble := next((one.text for one in findings if _DISK.search(one.text)), None):
         raise Unavailable(trouble)
     texts = [table for table in order.origin.tables.values() if not table.compiler]

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from reconciler.model import limits
 from reconciler.postfix.past import Past, condensed
-from reconciler.postfix.tables import PATTERN_TYPES, is_plain
+from reconciler.postfix.tables import PATTERN_TYPES, count_entries, is_plain
 
 if TYPE_CHECKING:
     import re
@@ -150,6 +150,24 @@ def texts(table: Table, pattern: re.Pattern[str], among: frozenset[str]) -> set[
 def _texts(table: Table, pattern: re.Pattern[str], among: frozenset[str]) -> frozenset[str]:
     found = pattern.finditer(table.source.decode("utf-8", "surrogateescape"))
     return among.intersection(match[pattern.groups] for match in found)
+
+
+def entry_count(table: Table) -> int:
+    """Return the number of entries of a table, as count_entries() does."""
+    return sum(count for _, count in each(table, _count))
+
+
+def _count(table: Table) -> int:
+    return count_entries(table.source)
+
+
+def is_plain_throughout(table: Table) -> bool:
+    """Return whether a table has neither continuation lines nor quotes, as is_plain() does."""
+    return all(plain for _, plain in each(table, _is_plain))
+
+
+def _is_plain(table: Table) -> bool:
+    return is_plain(table.source)
 
 
 def longest_line(table: Table) -> int:

@@ -117,6 +117,7 @@ def _no_recipient(tried: list[tuple[Dialogue, list[Step]]], evidence: Evidence) 
 
 def _fate_of(steps: list[Step], evidence: Evidence) -> str:
     """Return the fate of all messages of a dialogue; empty when one of them is kept, or none was tried."""
+    refused: Step | None = None
     fate, recipient = "", ""
     for command, reply in steps:
         recipient = command[len("RCPT TO:<") : -1] if command.startswith("RCPT TO:") else recipient
@@ -125,10 +126,16 @@ def _fate_of(steps: list[Step], evidence: Evidence) -> str:
             if not fate:
                 return ""
         elif _REFUSED.match(reply):
-            check = evidence.fates.content if command == "(message)" else ""
-            said = evidence.said(f"{last_line(reply)}\n{check}").partition("\n")
-            fate = fate or f'answers "{said[0]}" to {command}{said[2]}'
-    return fate
+            refused = refused or [command, reply]
+    return fate or (_refusal(refused, evidence) if refused else "")
+
+
+def _refusal(step: Step, evidence: Evidence) -> str:
+    """Return how a command is refused; to quote a reply takes long if tables are large."""
+    command, reply = step
+    check = evidence.fates.content if command == "(message)" else ""
+    said = evidence.said(f"{last_line(reply)}\n{check}").partition("\n")
+    return f'answers "{said[0]}" to {command}{said[2]}'
 
 
 def _loss_of(reply: str, recipient: str, evidence: Evidence) -> str:

@@ -16,6 +16,7 @@ from reconciler.postfix.row_habits import odd_rows
 from reconciler.postfix.scopes import Scope
 from reconciler.postfix.table_cache import CachedTable
 from reconciler.postfix.table_keys import malformed, may_hold_twice
+from reconciler.postfix.table_parts import findings_in
 from reconciler.postfix.tables import PATTERN_TYPES, Entries, entry_lines, repeated
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
 def _bad_lines(table: Table) -> Iterator[Finding]:
     """Yield what is wrong with a table alone."""
     yield from malformed(table)
-    yield from odd_rows(table)
+    yield from findings_in(table, odd_rows)
     # Different keys can have equal hashes, so _duplicates() walks the table again and compares the keys themselves.
     if may_hold_twice(table):
         yield from _duplicates(table)

@@ -97,7 +97,7 @@ SOURCES = st.lists(st.one_of(ROWS, ROWS, st.sampled_from(["", "# c", "novalue"])
 @given(SOURCES, SOURCES)
 def test_with_as_many_entries_as_lines_the_changed_map_is_the_compiled_one(old: bytes, new: bytes) -> None:
     filler = b"".join(b"k%04d a\n" % number for number in range(400))
-    changes = key_changes(filler + old, filler + new)
+    changes = key_changes(filler + old, table(filler + new))
     if changes is None:
         return
     held = {key: value for key, value in compiled(filler + old).items() if key not in changes.deleted}
@@ -180,5 +180,5 @@ def test_a_table_that_grows_costs_no_more_objects_for_one_row(monkeypatch: pytes
     monkeypatch.setattr("reconciler.apply.live_maps.changed", counted)
     for times in (1, 4):
         source = b"".join(b"t%d" % time + BASE for time in range(times))
-        assert key_changes(source, source + b"new@v.example  a\n")
+        assert key_changes(source, table(source + b"new@v.example  a\n"))
     assert lines == [1, 1]
