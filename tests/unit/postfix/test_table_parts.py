@@ -10,8 +10,18 @@ import pytest
 from reconciler.model import Table
 from reconciler.postfix import table_parts
 from reconciler.postfix.past import Past
-from reconciler.postfix.table_parts import each, findings_in, longest_line, parts_of, search, texts
-from reconciler.postfix.tables import Entries, read_table
+from reconciler.postfix.row_habits import odd_rows
+from reconciler.postfix.table_parts import (
+    each,
+    entry_count,
+    findings_in,
+    is_plain_throughout,
+    longest_line,
+    parts_of,
+    search,
+    texts,
+)
+from reconciler.postfix.tables import Entries, count_entries, is_plain, read_table
 
 if TYPE_CHECKING:
     import re
@@ -71,6 +81,17 @@ def test_what_is_found_in_parts_is_what_is_found_in_the_whole(seed: int) -> None
     for lines in versions(seed):
         now = table(lines)
         assert list(findings_in(now, odd)) == list(odd(now))
+
+
+@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("row", ["a = b", '"u@v.example"  x', "; comment", "a  b \\", "# note", "", "  continued", "a"])
+def test_rows_are_judged_and_counted_as_in_the_whole(seed: int, row: str) -> None:
+    for lines in versions(seed, 5):
+        lines.insert(random.Random(seed).randrange(len(lines) + 1), row)
+        now = table(lines)
+        assert list(findings_in(now, odd_rows)) == list(odd_rows(now))
+        assert entry_count(now) == count_entries(now.source)
+        assert is_plain_throughout(now) == is_plain(now.source)
 
 
 def test_one_edit_makes_few_parts_anew_however_often_it_happens(monkeypatch: pytest.MonkeyPatch) -> None:

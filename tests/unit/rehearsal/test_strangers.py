@@ -56,6 +56,14 @@ def test_what_means_others_or_everybody_leaves_the_first(suffix: str, row: str) 
     assert chosen(f"{row}\n", suffix) == (FIRST, FIRST6)
 
 
+@pytest.mark.parametrize("row", ["203.0.113.7 421 later", "203.0 REJECT", "203\tREJECT", "200.0.0.0/5 REJECT"])
+@pytest.mark.parametrize("place", [0, 10_000, 19_999])
+def test_a_row_of_a_large_table_is_found_wherever_it_is(row: str, place: int) -> None:
+    rows = [f"client{number}.v.example REJECT" for number in range(20_000)]
+    assert chosen("\n".join(rows))[0] == FIRST
+    assert chosen("\n".join([*rows[:place], row, *rows[place:]]))[0] != FIRST
+
+
 @pytest.mark.parametrize(
     "row", ["2001:db8:ffff::/48 REJECT", "2001:DB8::/32 REJECT", "2001:db8 REJECT", "2001::/16 REJECT", "2000::/8 X"]
 )
