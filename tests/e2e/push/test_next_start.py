@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from contextlib import ExitStack
 
 from tests.e2e.adopted_host import MAIL, UNREHEARSED, AdoptedHost
 from tests.e2e.asked_servers import end_servers, route, serve
@@ -17,7 +18,9 @@ KEY = (
     "cd /etc/ssl && openssl req -x509 -newkey rsa:2048 -nodes -days 90 -subj /CN=mx1.example.com -keyout key"
     f" -out cert 2>/dev/null && cat key cert >{CHAIN} && chmod 600 {CHAIN}"
 )
-TLS = MAIL + f"  smtpd_tls_chain_files: {CHAIN}\n  smtpd_tls_security_level: may\n"
+TLS = f"  smtpd_tls_chain_files: {CHAIN}\n  smtpd_tls_security_level: may\n"
+ONE_SMTPD = "  max_idle: 1h\nservices:\n  smtp/inet: {maxproc: 1}\n"
+"""The end of a mail.yaml: a client waits for the smtpd from before a trouble, where master would start another one."""
 CROWD = """\
 import smtplib, threading
 def ask():
@@ -97,7 +100,7 @@ def test_a_listener_that_is_dead_already_keeps_no_commit_from_going_live() -> No
 def test_a_key_that_new_processes_cannot_load_is_not_loaded_anew() -> None:
     with AdoptedHost(settle="20ms", settings=UNREHEARSED) as adopted:
         adopted.sh(KEY)
-        adopted.wait_for("Applied", adopted.push({"mail.yaml": TLS}, "TLS").oid)
+        adopted.wait_for("Applied", adopted.push({"mail.yaml": MAIL + TLS + ONE_SMTPD}, "TLS").oid)
         starttls = "openssl s_client -connect 127.0.0.1:25 -starttls smtp </dev/null 2>&1 | grep 'subject=' | head -1"
         assert "mx1.example.com" in adopted.sh(starttls)
         adopted.sh(f"mv {CHAIN} {CHAIN}.gone")
@@ -134,8 +137,8 @@ def test_master_is_not_made_to_bind_an_address_that_the_host_has_lost() -> None:
 
 def test_a_renewed_certificate_and_a_vanished_table_wait_likewise() -> None:
     table = "/srv/access.regexp"
-    both = f"{LOGINS}  smtpd_tls_chain_files: {CHAIN}\n  smtpd_tls_security_level: may\n"
-    both += f"  smtpd_recipient_restrictions: check_recipient_access regexp:{table}, reject_unauth_destination\n"
+    both = f"{LOGINS}  smtpd_recipient_restrictions: check_recipient_access regexp:{table}, reject_unauth_destination\n"
+    both += TLS + ONE_SMTPD
     asked = ["EHLO x.example", "MAIL FROM:<>", "RCPT TO:<root@mx1.example.com>", "QUIT"]
 
     def takes() -> bool:
@@ -169,6 +172,16 @@ def test_a_renewed_certificate_and_a_vanished_table_wait_likewise() -> None:
         assert takes()
 
 
+def begin_cleanups(adopted: AdoptedHost) -> None:
+    """Have more processes of cleanup begin than are busy at once later, so that master starts no other one."""
+    with ExitStack() as opened:
+        for _ in range(4):
+            client = opened.enter_context(adopted.host.smtp())
+            client.ehlo()
+            client.mail("")
+            client.rcpt("root@mx1.example.com")
+
+
 def test_a_table_of_cleanup_that_vanished_waits_as_long_as_a_cleanup_runs_that_has_read_it() -> None:
     table = "/srv/headers.regexp"
     checked = f"{MAIL}  header_checks: regexp:{table}\n  max_idle: 1h\n"
@@ -176,6 +189,7 @@ def test_a_table_of_cleanup_that_vanished_waits_as_long_as_a_cleanup_runs_that_h
         adopted.sh(f"echo '/^X-Never:/ IGNORE' >{table}")
         adopted.wait_for("Applied", adopted.push({"mail.yaml": checked}, "Checks").oid)
         assert adopted.host.send("a@b.test", "root@mx1.example.com").startswith("250 ")
+        begin_cleanups(adopted)
         adopted.sh(f"mv {table} {table}.gone")
         oid = adopted.write_past_hook(route(1), "A harmless push")
         assert table in adopted.wait_for("Postponed", oid)["phase"]["reason"]
