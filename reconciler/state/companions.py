@@ -42,7 +42,7 @@ class Companions:
 
     def __init__(self, state: Path, host: Host) -> None:
         self._state, self._host = state, host
-        self._mourned: set[str] = set()
+        self._mourned: set[tuple[str, bool]] = set()
 
     def folder(self, name: str) -> Path:
         """Return the link live/NAME to its current files."""
@@ -67,9 +67,16 @@ class Companions:
         return {name: why for name, why in told.items() if why}
 
     def fell_silent(self, generation: Generation | None) -> bool:
-        """Return whether one stopped working since the last call; one that can't be started is reported once."""
-        before, self._mourned = self._mourned, set(self.silent(generation))
+        """Return whether one stopped working, or its processes ended, since the last call or the last revive().
+
+        One that can't be started is reported once.
+        """
+        before, self._mourned = self._mourned, self._seen_silent(generation)
         return bool(self._mourned - before)
+
+    def _seen_silent(self, generation: Generation | None) -> set[tuple[str, bool]]:
+        """Return those that do not work, each with whether it has processes."""
+        return {(name, bool(PROGRAMS[name].processes())) for name in self.silent(generation)}
 
     def answers(self, name: str) -> str:
         """Return why that companion does not work; empty when it does."""
@@ -179,8 +186,9 @@ class Companions:
         reconciler, only processes that died are started again, with the files that are in place.
         """
         started, trouble = [], ""
-        for name in self.silent(generation):
-            died = PROGRAMS[name].IS_SERVICE and not PROGRAMS[name].processes()
+        self._mourned = self._seen_silent(generation)
+        for name, runs in sorted(self._mourned):
+            died = PROGRAMS[name].IS_SERVICE and not runs
             if not died and (paused or not self._holds(name, generation)):
                 continue
             if why := self._start(name):

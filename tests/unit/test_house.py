@@ -105,7 +105,6 @@ PROVEN_END_TO_END = {
     "rehearsal/inside/world.py": "e2e/rehearsal/test_flows.py",
     "rehearsal/possible.py": "e2e/rehearsal/test_isolation.py",
     "rehearsal/rehearse.py": "e2e/rehearsal/test_rehearsal.py",
-    "state/companions.py": "e2e/mail/test_companions.py",
 }
 """The modules, or a folder of them, without a unit test, each with the file below tests/ that proves it.
 
