@@ -56,7 +56,7 @@ class Soak:
             zombies=sum(one.status() == psutil.STATUS_ZOMBIE for one in everybody),
             namespaces=len(namespaces(everybody)),
             mounts=len(Path(f"/proc/{self.daemon.pid}/mountinfo").read_text().splitlines()),
-            cgroups=sum("throw-away" not in str(one) for one in Path("/sys/fs/cgroup").glob("**/")),
+            cgroups=len(cgroups(everybody)),
             files=self.adopted.sh(LEFT),
         )
 
@@ -103,6 +103,15 @@ def namespaces(processes: list[psutil.Process]) -> set[str]:
         for kind in ("net", "mnt", "pid", "ipc", "uts"):
             with suppress(OSError):
                 found.add(str(Path(f"/proc/{one.pid}/ns/{kind}").readlink()))
+    return found
+
+
+def cgroups(processes: list[psutil.Process]) -> set[str]:
+    """The cgroups of these processes: the machine has more, which others make and remove meanwhile."""
+    found = set()
+    for one in processes:
+        with suppress(OSError):
+            found.update(Path(f"/proc/{one.pid}/cgroup").read_text().splitlines())
     return found
 
 
