@@ -80,7 +80,7 @@ def _recovered_pass(edges: Edges, memory: Memory, accepted: Revision | None, pas
         _pass(edges, memory, accepted, passed)
     except (ReconcilerError, OSError) as error:  # a repository that can't be read, a Postfix that won't start
         waits = isinstance(edges.journal.phase(), _UNHURT)
-        return Passed(Postponed(str(error)), recovered=passed.recovered, quiet=not waits)
+        return Passed(Postponed(str(error)), passed.revision, recovered=passed.recovered, quiet=not waits)
     return passed
 
 
