@@ -36,9 +36,11 @@ def test_what_a_package_changes_is_not_a_persons_edit() -> None:
 def test_who_is_on_a_terminal_is_named_and_commands_are_not() -> None:
     with AdoptedHost(settings=COMMIT) as adopted:
         adopted.host.run("useradd", "ada")
-        adopted.host.write("/root/edit", "postconf -e smtpd_banner=hello\nsleep 3\n")
-        adopted.sh("script -qec 'sh /root/edit' /dev/null >/dev/null")
+        adopted.host.write("/root/edit", "postconf -e smtpd_banner=hello\nuntil [ -e /run/seen ]; do sleep 0.1; done\n")
+        terminal = adopted.host.start("script", "-qec", "sh /root/edit", "/dev/null")
         adopted.host.wait_for(lambda: any(line["drift"] for line in adopted.passes()), what="the record")
+        adopted.sh("touch /run/seen")
+        terminal.wait(120)
         line = next(line for line in adopted.passes() if line["drift"])
         assert line["drift_by"].startswith("while root was on pts/")
         log = adopted.reconciler("log", "-2").text
