@@ -20,7 +20,7 @@ PARAMETERS = frozenset(HOST.parameters)
 def program(texts: bytes, *pointers: int) -> bytes:
     """A 64-bit program that loads its whole file at 0x1000: the texts begin at 128, and the pointers come last."""
     header = b"\x7fELF\x02".ljust(32, b"\0") + struct.pack("Q", 64) + bytes(14) + struct.pack("HH", 56, 1)
-    segment = struct.pack("IIQQQQQQ", 1, 4, 0, 0x1000, 0, 0x10000, 0, 0)
+    segment = struct.pack("IIQQQQQQ", 1, 6, 0, 0x1000, 0, 0x10000, 0, 0)
     body = (header.ljust(64, b"\0") + segment).ljust(128, b"\0") + texts
     return body.ljust(-(-len(body) // 8) * 8, b"\0") + b"".join(struct.pack("Q", 0x1000 + one) for one in pointers)
 
