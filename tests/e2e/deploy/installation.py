@@ -1,7 +1,7 @@
 """deploy/install on throw-away hosts, which have no way out to fetch what it installs.
 
 Promises: install() and install_anew() are the real installation. hand_over() ends alike, but one host of a run of tests
-installs the packages, and the others get a copy of the folder that this left. Raises HostError when an installation
+installs the program, and the others get a copy of what this left. Raises HostError when an installation
 fails.
 """
 
@@ -26,7 +26,10 @@ if TYPE_CHECKING:
     from tests.e2e.kept import Copy
 
 INSTALL, QUICKSTART = CHECKOUT / "deploy/install", CHECKOUT / "deploy/quickstart"
-PACKAGES = "/opt/reconciler"
+PACKAGES = "opt/reconciler"
+PROGRAM = (
+    PACKAGES, "usr/local/share/man/man8/reconciler.8", "usr/local/share/bash-completion/completions/reconciler"
+)  # fmt: skip
 PYTHON_OF_DEBIAN_13 = "3.13"
 UNCOMPRESSED = {"DPKG_DEB_COMPRESSOR_TYPE": "none"}  # which only takes time
 # Every file, folder and link that must stay as it is, with mode, owner, size and time.
@@ -95,7 +98,7 @@ def hand_over(host: Host, wheels: str, option: str = "--yes") -> subprocess.Comp
     with kept(PACKAGES) as copy:
         if not copy.text:
             return _installed(copy, host, wheels, option, check=check)
-        unpack(host.root / "opt", copy.file)
+        unpack(host.root, copy.file)
     done = install(host, wheels, option, check=check)
     assert "installing the packages" not in done.stderr, "the copy is what would be installed"
     return done
@@ -105,7 +108,7 @@ def lay_packages(host: Host) -> None:
     """Give a host the packages that an earlier hand_over() has installed, so that deploy/install finds them."""
     with kept(PACKAGES) as copy:
         if copy.text:
-            unpack(host.root / "opt", copy.file)
+            unpack(host.root, copy.file)
 
 
 def _installed(
@@ -113,7 +116,7 @@ def _installed(
 ) -> subprocess.CompletedProcess[str]:
     done = install(host, wheels, *options, check=check)
     if not copy.text:
-        pack(host.root / "opt", ["reconciler"], copy.file)
+        pack(host.root, PROGRAM, copy.file)
         copy.keep(str(copy.file))
     return done
 
