@@ -26,26 +26,34 @@ import socket
 import sys
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from reconciler.commands import edges
 from reconciler.commands import main as cli
 from reconciler.commands.edges import templates
+from reconciler.desired.lint import lint
+from reconciler.desired.load import load
+from reconciler.features.composition import compose
 from reconciler.host.effects import Host
-from reconciler.host.facts import spoken
-from reconciler.host.programs import postfix
-from reconciler.model import Contribution
+from reconciler.host.facts import gather
+from reconciler.host.settings import Settings, shipped
+from reconciler.model import File
 from reconciler.trees.render import render
 from tests.e2e.inside import crash_server, rehearse
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from reconciler.model import Facts
+
 # <linux/prctl.h>, <sched.h>
 PR_SET_PDEATHSIG, PR_SET_NAME = 1, 15
 PROCESSES = 0x20000000
 NAMESPACES = 0x00020000 | 0x04000000 | 0x08000000 | 0x40000000  # mounts, UTS, IPC, network
 PROGRAMS: dict[str, Callable[[], None]] = {"rehearse": rehearse.answer, "crash-server": crash_server.main}
+STARTER = shipped("desired-state")
 LIBC = ctypes.CDLL(None, use_errno=True)
 LIBC.prctl.argtypes = [ctypes.c_int] + [ctypes.c_ulong] * 4
 
@@ -143,14 +151,23 @@ def answer(answers: int, **told: int) -> None:
         os.write(answers, json.dumps(told).encode())
 
 
+def judge_starter(facts: Facts) -> None:
+    """Judge the starter state as a pass does: expressions, schemas and templates are compiled at their first use."""
+    paths = [path for path in STARTER.rglob("*") if path.is_file()]
+    desired = load({str(path.relative_to(STARTER)): File.of(path.read_bytes()) for path in paths}, facts.host, {})
+    merged = compose(desired, facts)
+    lint(desired, facts, merged)
+    render(merged, templates())
+    datetime.strptime("2000", "%Y")  # noqa: DTZ007 - for what it imports
+
+
 def import_all() -> None:
-    """Import every command, compile the templates, and read what Postfix's programs hold, for every child."""
+    """Import every command, and do once for every child what a process does once."""
     for name in cli.COMMANDS:
         cli.imported(name)
-    render(Contribution(), templates())
     host = Host()
-    with postfix.scratch() as directory:
-        spoken(postfix.defaults(host, directory))
+    vars(edges)["Host"] = lambda: host  # what was read of the machine is kept for this one
+    judge_starter(gather(host, Settings()))
     gc.collect()
     gc.freeze()  # a collection in a child would write to, and so copy, all that is shared
 
