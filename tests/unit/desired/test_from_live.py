@@ -104,7 +104,7 @@ SERVICES = st.dictionaries(
 TABLES = st.dictionaries(st.sampled_from(["transport", "senders"]), st.text("ab.@\n #é\t", max_size=40), max_size=2)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.sampled_from(sorted(STATES)), PARAMETERS, SERVICES, TABLES)
 def test_the_commit_renders_to_what_was_edited(
     name: str,

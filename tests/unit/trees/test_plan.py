@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from string import ascii_lowercase
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -246,7 +248,7 @@ def test_a_mode_that_differs_is_a_change() -> None:
     assert (change.before, change.after) == ("mode 0644, root:root", "mode 0600, root:root")
 
 
-keys = st.from_regex(r"[a-z]{1,3}", fullmatch=True)
+keys = st.text(ascii_lowercase, min_size=1, max_size=3)
 tables = st.dictionaries(keys, keys, max_size=12)
 
 
