@@ -57,7 +57,7 @@ def play(request: messages.Request) -> Report:
     world = World(asked["world"], tls)
     room.compile_tables(built.tables)
     parameters = asked["room"]["parameters"]
-    log = RehearsalLog(parameters["maillog_file"])
+    log = RehearsalLog(parameters["maillog_file"], parameters["queue_directory"])
     talks = Talks(world.connect, PATIENCE + asked["room"]["limits"]["more_seconds"])
     log.hurry = talks.hurry
     _open(asked["world"], world, tls)
