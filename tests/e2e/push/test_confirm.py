@@ -69,7 +69,7 @@ def test_a_commit_that_nobody_confirms_goes_back_and_says_why(adopted: AdoptedHo
     assert status["phase"] == {"name": "Refusing", "revision": push.oid}
     assert status["live"]["revision"] == before["revision"]
     assert adopted.postconf("smtpd_helo_required") == "no"
-    assert "no operator confirmed it in time" in adopted.notes(push.oid)
+    adopted.patiently(lambda: "no operator confirmed it in time" in adopted.notes(push.oid), "the note")
     again = adopted.push({"mail.yaml": MAIL + "  smtpd_helo_required: yes\n", "tables/transport": "x.test relaylim:\n"})
     assert adopted.reconciler("confirm").status == 0
     assert adopted.told()["live"]["revision"] == again.oid

@@ -72,7 +72,7 @@ def test_a_commit_that_breaks_mail_only_in_real_traffic_goes_back_by_itself(adop
     assert "smtpd logged: NOQUEUE: reject: RCPT from" in finding["text"]
     line = BROKEN.count("\n")
     assert any((one["file"], one["line"]) == ("mail.yaml", line) for one in status["last"]["findings"])
-    assert "rolled back" in adopted.notes(push.oid)
+    adopted.patiently(lambda: "rolled back" in adopted.notes(push.oid), "the note")
     assert adopted.log("-1")[0]["outcome"] == "RolledBack"
     assert mailed(adopted).startswith("250")
     assert adopted.postconf("smtpd_sender_restrictions") != PLANTED

@@ -173,7 +173,7 @@ def test_the_same_commit_written_past_the_hook_is_refused_and_nothing_live_chang
     assert status["drift"] == []
     assert status["postfix"]["running"] is True
     assert status["limits"] == []
-    assert "refused" in adopted.notes(oid)
+    adopted.patiently(lambda: "refused" in adopted.notes(oid), "the note")
 
 
 def test_a_quarantined_commit_is_not_tried_again_until_the_branch_moves(adopted: AdoptedHost) -> None:
