@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from reconciler.apply.in_the_way import in_the_way
 from reconciler.apply.live_maps import made_from_live
 from reconciler.apply.other_queue import mail_left_behind
+from reconciler.host.facts import gather
 from reconciler.host.programs import bounce, postfix, postmap
 from reconciler.host.programs.vocabulary import says
 from reconciler.model import UNWRITTEN, Contribution, Finding, Table, Where, errors_in
@@ -64,7 +65,7 @@ def stage_and_check(order: Order, edges: Edges, name: str) -> Staged:
                 [
                     *postfix.check(edges.host, stage.root),
                     *bounce.check(
-                        edges.host, stage.root, bounce.templates(order.origin, edges.settings.config_directory)
+                        edges.host, stage.root, bounce.templates(order.origin, gather(edges.host, edges.settings))
                     ),
                     *companions.check(edges.host, stage.folder),
                     *mail_left_behind(edges.postfix(), postfix.live(edges.host, stage.root), edges.host),

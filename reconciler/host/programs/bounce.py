@@ -11,19 +11,18 @@ from __future__ import annotations
 
 import os
 import re
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from reconciler.model import Finding, Severity, Where
 from reconciler.model.ascii_text import SPACE, split_lines
-from reconciler.postfix.macros import MalformedMacro, expand
+from reconciler.postfix.scopes import CONFIG_DIRECTORY, scopes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from reconciler.host.effects import Host
-    from reconciler.model import Contribution, DeployedFile
+    from reconciler.model import Contribution, DeployedFile, Facts
 
 PARAMETER = "bounce_template_file"
 _UNQUOTED = "bounce(8) can't use this template; `postconf -b FILE` shows why"
@@ -31,23 +30,15 @@ _SAID = re.compile(r"\S+: (?P<kind>warning|error|fatal|panic): (?P<text>.*)", re
 _LINE = re.compile(r"(?:, line (?P<line>\d{1,9}))?: ", re.ASCII)
 
 
-def templates(origin: Contribution, directory: Path) -> list[DeployedFile]:
-    """Return the files of the commit that bounce(8) reads, with *directory* as that of the configuration."""
-    settings = [*origin.parameters.values(), *(one for service in origin.entries for one in service.overrides)]
-    named = {_expanded(one.value, origin, directory) for one in settings if one.name == PARAMETER}
-    return [made for path, made in sorted(origin.files.items()) if str(directory / path) in named]
-
-
-def _expanded(value: str, origin: Contribution, directory: Path) -> str:
-    """Return the path that a value names; empty if Postfix can't expand it."""
-
-    def lookup(name: str) -> str | None:
-        setting = origin.parameters.get(name)
-        return str(directory) if name == "config_directory" else setting.value if setting else None
-
-    with suppress(MalformedMacro):
-        return os.path.normpath(expand(value, lookup))
-    return ""
+def templates(origin: Contribution, facts: Facts) -> list[DeployedFile]:
+    """Return the files of the commit that bounce(8) reads."""
+    named = {
+        os.path.normpath((scope.expanded(one.value) or "").replace(CONFIG_DIRECTORY, facts.directory))
+        for scope in scopes(origin, facts)
+        for one in scope.written
+        if one.name == PARAMETER
+    }
+    return [made for path, made in sorted(origin.files.items()) if f"{facts.directory}/{path}" in named]
 
 
 def check(host: Host, folder: Path, files: Iterable[DeployedFile]) -> list[Finding]:

@@ -17,7 +17,6 @@ from tests.unit.host_facts import HOST
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-DIRECTORY = Path("/etc/postfix")
 STAGE = Path("/var/lib/reconciler/private/stage/postfix")
 PATH = f"{STAGE}/templates/bounce.cf"
 TEXT = "failure_template = <<END\nSubjct: x\n\nhello ${x\nEND\n"
@@ -53,7 +52,7 @@ class Postconf(Host):
 def test_a_complaint_is_at_its_line_of_the_commit(said: str, line: int, is_error: bool, text: str) -> None:
     origin = compose(desired(NAMED, FILES), HOST)
 
-    (found,) = bounce.check(Postconf(f"{said}\n{said}\n"), STAGE, bounce.templates(origin, DIRECTORY))
+    (found,) = bounce.check(Postconf(f"{said}\n{said}\n"), STAGE, bounce.templates(origin, HOST))
 
     assert (found.where.file, found.where.line, found.is_error) == ("files/templates/bounce.cf", line, is_error)
     assert found.text == text
@@ -70,9 +69,11 @@ def test_of_a_file_that_not_every_user_may_read_nothing_is_quoted() -> None:
 
 
 def test_a_template_without_a_complaint_is_fine_and_another_file_is_none() -> None:
-    assert bounce.check(Postconf(""), STAGE, bounce.templates(compose(desired(NAMED, FILES), HOST), DIRECTORY)) == []
+    assert bounce.check(Postconf(""), STAGE, bounce.templates(compose(desired(NAMED, FILES), HOST), HOST)) == []
     service = {"bounce/unix": {"options": {"bounce_template_file": "/etc/postfix/other.cf"}}}
     assert _templates({}, FILES, services=service) == ["other.cf"]
+    named = {"bounce_template_file": "$config_directory/$mail_name/bounce.cf", "mail_name": "templates"}
+    assert _templates({}, FILES, services={"bounce/unix": {"options": named}}) == ["templates/bounce.cf"]
     assert _templates({}, FILES) == []
 
 
@@ -82,6 +83,7 @@ def test_a_template_without_a_complaint_is_fine_and_another_file_is_none() -> No
         ("$config_directory/templates/bounce.cf", ["templates/bounce.cf"]),
         ("/etc/postfix/bounce.cf", ["bounce.cf"]),
         ("$config_directory/$mail_name/bounce.cf", ["templates/bounce.cf"]),
+        ("$config_directory/$default_transport/bounce.cf", ["smtp/bounce.cf"]),
         ("${config_directory}//templates/./bounce.cf", ["templates/bounce.cf"]),
         ("/srv/templates/bounce.cf", []),
         ("${config_directory/bounce.cf", []),
@@ -89,11 +91,11 @@ def test_a_template_without_a_complaint_is_fine_and_another_file_is_none() -> No
     ],
 )
 def test_only_the_very_file_that_is_named_is_read(value: str, read: list[str]) -> None:
-    files = {"files/bounce.cf": "x\n", "files/templates/bounce.cf": "x\n", "files/a/templates/bounce.cf": "x\n"}
+    files = {f"files/{folder}bounce.cf": "x\n" for folder in ("", "templates/", "a/templates/", "smtp/")}
 
     assert _templates({"bounce_template_file": value, "mail_name": "templates"}, files) == read
 
 
 def _templates(parameters: dict[str, str], files: dict[str, str], **sections: object) -> list[str]:
     origin = compose(desired(parameters, files, **sections), HOST)
-    return [one.path for one in bounce.templates(origin, DIRECTORY)]
+    return [one.path for one in bounce.templates(origin, HOST)]
