@@ -214,7 +214,9 @@ def test_a_removal_that_can_not_be_now_waits_and_says_why(far: tuple[AdoptedHost
     assert adopted.tip() == made.oid
     adopted.start_daemon()
     adopted.host.wait_for(lambda: adopted.tip() != made.oid, what="the commit")
-    assert not [one for one in adopted.told()["limits"] if "removal" in one]
+    adopted.patiently(
+        lambda: not [one for one in adopted.told()["limits"] if "removal" in one], "no removal that waits"
+    )
     for more in ((), ("--plan",)):  # the sites are gone
         missing = adopted.reconciler("site", "remove", "site11", *more)
         assert missing.status == 1
