@@ -242,7 +242,7 @@ def test_on_changed_and_off_again_cost_no_message_and_leave_no_trace(adopted: Ad
         over.set()
         sender.join()
 
-    adopted.host.wait_for(lambda: len(sink.received) >= len(sent), 60, "every message")
+    adopted.host.wait_for(lambda: len(sink.received) >= len(sent), what="every message")
     arrived = Counter(re.findall(r"Subject: (no\. \d+)", "".join(one.data for one in sink.received)))
     assert arrived == Counter(sent)
     assert {"one.example.com", "two.example.com"} <= {one.helo for one in sink.received}

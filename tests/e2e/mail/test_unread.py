@@ -72,7 +72,7 @@ def test_postfix_ignores_what_the_findings_say_and_does_what_they_advise(adopted
     ):  # fmt: skip
         assert said in pushed.text
     assert adopted.host.send("a@mx1.example.com", FAR, SECRET, port=2626).startswith("250")
-    adopted.host.wait_for(lambda: adopted.host.received(2602), what="the message, in clear text", timeout=30)
+    adopted.host.wait_for(lambda: adopted.host.received(2602), what="the message, in clear text")
     assert not adopted.host.received(2601)
     assert rcpt(adopted, FAR, "a.spam.example").startswith("250")
     assert rcpt(adopted, "b@a.r.example", address="192.0.2.10")[:3] in {"454", "554"}
@@ -84,7 +84,7 @@ def test_postfix_ignores_what_the_findings_say_and_does_what_they_advise(adopted
     assert "never matches" not in pushed.text
     assert adopted.host.send("a@mx1.example.com", FAR, SECRET, port=2626).startswith("5")
     assert adopted.host.send("a@mx1.example.com", FAR).startswith("250")
-    adopted.host.wait_for(lambda: "TLS is required" in adopted.host.mail_log(), what="the policy", timeout=30)
+    adopted.host.wait_for(lambda: "TLS is required" in adopted.host.mail_log(), what="the policy")
     assert len(adopted.host.received(2602)) == 1
     assert rcpt(adopted, FAR, "a.spam.example").startswith("554")
     assert rcpt(adopted, "b@a.r.example", address="192.0.2.10").startswith("250")

@@ -23,4 +23,4 @@ def test_questions_take_no_token_from_mail() -> None:
         for number in range(2):
             pushed = adopted.push({"mail.yaml": f"{LIMITED}  smtpd_banner: mx1.example.com ESMTP {number}\n"})
             adopted.wait_for("Applied", pushed.oid)
-            adopted.host.wait_for(lambda: tokens(adopted) == FEW, 10, "as many tokens as processes may run")
+            adopted.host.wait_for(lambda: tokens(adopted) == FEW, what="as many tokens as processes may run")

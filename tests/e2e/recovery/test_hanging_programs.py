@@ -114,7 +114,7 @@ def test_a_git_that_hangs_holds_up_neither_mail_nor_the_record_and_status_says_w
         push = adopted.push(banner("after"))
         assert push.accepted, push.text
         adopted.wait_for("Applied", push.oid)
-        adopted.patiently(lambda: adopted.told()["limits"] == [], "everything to be written", 60)
+        adopted.patiently(lambda: adopted.told()["limits"] == [], "everything to be written")
         assert "by-hand" in adopted.git("log", "-p", BRANCH)
         assert "live" in adopted.notes(push.oid)
 
