@@ -44,7 +44,8 @@ has_systemd() { [[ -d /run/systemd/system ]]; }
 settings_by_name() {
     RECONCILER_SETTINGS=$settings $python -c 'import sys; from reconciler.host.settings import read_settings
 found = read_settings()
-for name in sys.argv[1:]: print(f"{name}={getattr(found, name) or str()}")' \
+for name in sys.argv[1:]: print(f"{name}={getattr(found, name) or str()}")
+print("folders=" + " ".join(map(str, found.folders)))' \
         host group repository branch url push user identity state backup config_directory
 }
 

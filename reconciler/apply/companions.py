@@ -1,4 +1,4 @@
-"""Start and stop the companions around Postfix's own swap, as the apply protocol requires.
+"""Start and stop the companions around Postfix's own swap, as the apply protocol requires, and prepare the outer links.
 
 Promises: provide() runs before Postfix's rename and release() after Postfix has taken over. release() stops a companion
 only when no process of Postfix that takes mail is left from before. Raises OSError from the file system, and
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from reconciler.host.facts import TICK, on_boot_clock, process_started
 from reconciler.host.programs import daemons, postfix
-from reconciler.model import Finding, Severity, Where
+from reconciler.model import Finding, Severity, Where, errors_in
 from reconciler.model.errors import ReconcilerError
 
 if TYPE_CHECKING:
@@ -32,11 +32,13 @@ _ASKING = frozenset({"smtpd", "cleanup", "qmqpd"})
 
 
 def provide(before: Generation, after: Generation, origin: Contribution, edges: Edges) -> list[Finding]:
-    """Start the companions of *after*, so that they work before Postfix queries them."""
+    """Start the companions of *after*, so that they work before Postfix queries them; then prepare the outer links."""
     if after.companions:
         edges.say("companions")
     try:
         found = edges.generations.companions.provide(before, after, edges.journal.touch)
+        if not errors_in(found):
+            edges.generations.outer_links.prepare(before, after)
     except OSError:
         back(before, after, edges)
         raise
@@ -46,6 +48,7 @@ def provide(before: Generation, after: Generation, origin: Contribution, edges: 
 
 def back(before: Generation, after: Generation, edges: Edges) -> None:
     """Restore the companions as far as the disk permits; the next pass handles the rest."""
+    edges.generations.outer_links.settle(before)
     with suppress(ReconcilerError, OSError):
         edges.generations.companions.provide(after, before, edges.journal.touch)
         edges.generations.companions.release(before, edges.journal.touch)

@@ -132,6 +132,7 @@ def _switch_back(before: Generation, touched: Collection[str], edges: Edges, *, 
         edges.generations.companions.provide(before, before, edges.journal.touch, touched)
         if live_path(edges.generations) != before.path:
             edges.generations.switch(before)
+        edges.generations.outer_links.settle(before)
     except OSError:
         if start or died(edges.postfix(), edges.host):
             keep_running(edges)

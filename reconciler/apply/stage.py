@@ -11,6 +11,7 @@ import re
 import time
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reconciler.apply.in_the_way import in_the_way
@@ -95,7 +96,10 @@ def _rehearse(rehearsal: Rehearsal, stage: Stage, edges: Edges) -> list[Finding]
     run, the fault is the rehearsal's, and nothing was rehearsed.
     """
     edges.say("rehearse")
-    done = rehearse(rehearsal.script(), stage.root, edges.settings.config_directory, edges.host)
+    script = rehearsal.script()
+    links = [Path(made.link) for made in script.merged.files.values() if made.link]
+    script = replace(script, returning=edges.generations.outer_links.returning(links))
+    done = rehearse(script, stage.root, edges.settings.config_directory, edges.host)
     return rehearsal.excuse(done.findings) if done.is_whole else done.findings
 
 

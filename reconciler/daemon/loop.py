@@ -271,7 +271,7 @@ class Daemon:
         directory = self.edges.settings.config_directory
         outside = {path for path in paths if not path.is_relative_to(directory)}
         live, companions = self.edges.generations.live(), self.edges.generations.companions
-        beside = companions.watched(live) if live else set()
+        beside = {*companions.watched(live), *live.links} if live else set()
         beside |= {self.edges.settings.socket}
         files = {Wake.CERTIFICATE: outside, Wake.SECRET: {self.edges.settings.identity}, Wake.DRIFT: beside}
         self._watcher.watch_files(files)

@@ -36,8 +36,9 @@ EXPLAINED = {
     "file-in-the-way": (
         "In Postfix's folder, something has the place of a file of files/ or of a table: a link, a folder, or what "
         "another user may change. reconciler writes nothing through a link, takes nothing from another user, and "
-        "removes no folder with files that are not its own. Move it away, or give the file of the commit another name."
-        " reconciler checks this again at every pass."
+        "removes no folder with files that are not its own. Move it away, or give the file of the commit another name. "
+        "A link of a file of files/ needs a folder that is there, and that only root may change, as all above it. "
+        "reconciler checks this again at every pass."
     ),
     "internal-error": (
         "reconciler itself has a bug, and this input meets it; no commit is to blame, and nothing that was live "

@@ -1,8 +1,9 @@
-"""``files/``: files of the commit that Postfix's folder gets as they are, and ``files:``, their modes and owners.
+"""``files/``: files of the commit that Postfix's folder gets as they are; ``files:``, their modes, owners and links.
 
 ``files/sasl/smtpd.conf`` becomes ``$config_directory/sasl/smtpd.conf``; ``files/PATH.age`` is decrypted to PATH. A file
 is root's, with mode 0644, or 0755 if it is executable in the commit; what was sealed has 0640 root:postfix.
-desired/deployed.py reads the folder and refuses names.
+desired/deployed.py reads the folder and refuses names. A *link* is a path outside of Postfix's folder that leads to the
+file, for other programs; its folder must be one that the settings of the host allow.
 
 Known limit: the certificates in such a file are judged when Postfix loads them, in a rehearsal and after the swap.
 """
@@ -20,6 +21,7 @@ from pydantic_core import PydanticCustomError
 
 from reconciler.features.section import Section, SectionValue
 from reconciler.model import (
+    UNWRITTEN,
     Contribution,
     DeployedFile,
     Finding,
@@ -43,6 +45,8 @@ SECTION = "files"
 SEALED_OWNER = "root:postfix"
 _PLAIN, _PROGRAM, _SEALED = 0o644, 0o755, 0o640
 _MODE = re.compile(r"0?[0-7]{3}")
+_NAME = r"[A-Za-z0-9_][A-Za-z0-9_.@+-]{0,199}"
+_LINK = re.compile(rf"(?:/{_NAME}){{2,20}}")
 _OWNER = re.compile(r"(?P<user>[A-Za-z0-9_][A-Za-z0-9_.-]*):(?P<group>[A-Za-z0-9_][A-Za-z0-9_.-]*)")
 _BY_OTHERS = 0o022
 _READ_BY_ROOT = 0o400
@@ -81,20 +85,30 @@ def _owner(value: str) -> str:
     return value
 
 
+def _link(value: str) -> str:
+    if not _LINK.fullmatch(value):
+        text = (
+            'not a place for a link: "{value}"; expected an absolute path such as /etc/policyd/rules.conf, without ..'
+        )
+        raise PydanticCustomError("invalid-link", text, {"value": value})
+    return value
+
+
 def _form(pattern: re.Pattern[str]) -> Any:  # noqa: ANN401 - as pydantic has it
     """Return what tells an editor the form, of which a finding says more than that it does not match."""
     return Field(json_schema_extra={"pattern": f"^(?:{re.sub('[?]P<[a-z]+>', '?:', pattern.pattern)})$"})
 
 
 class Rights(Section):
-    """Who may read a file, or run it."""
+    """Who may read a file, or run it, and the link outside of Postfix's folder that leads to it."""
 
     mode: Annotated[str, AfterValidator(_mode), _form(_MODE)] | None = None
     owner: Annotated[str, AfterValidator(_owner), _form(_OWNER)] | None = None
+    link: Annotated[str, AfterValidator(_link), _form(_LINK)] | None = None
 
 
 class Schema(SectionValue[dict[str, Rights]]):
-    """Modes and owners by the paths below files/, without ``.age``."""
+    """Modes, owners and links by the paths below files/, without ``.age``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,8 +131,7 @@ class CommitFiles:
 
 def contribute(desired: Desired, facts: Facts, below: Contribution) -> Contribution:  # noqa: ARG001 - a Feature
     """Contribute each file."""
-    rights = _rights(desired)
-    return Contribution(files={one.path: _deployed(one, rights.get(one.path, Rights())) for one in _files(desired)})
+    return Contribution(files={one.path: _deployed(one, desired) for one in _files(desired)})
 
 
 def _files(desired: Desired) -> tuple[CommitFile, ...]:
@@ -131,13 +144,15 @@ def _rights(desired: Desired) -> Mapping[str, Rights]:
     return section.root if section else {}
 
 
-def _deployed(file: CommitFile, rights: Rights) -> DeployedFile:
+def _deployed(file: CommitFile, desired: Desired) -> DeployedFile:
+    rights = _rights(desired).get(file.path, Rights())
     mode, owner = _SEALED if file.is_sealed else _PROGRAM if file.is_program else _PLAIN, "root:root"
     if file.is_sealed:
         owner = SEALED_OWNER
     return DeployedFile(
         path=file.path, content=file.content, source=file.source, mode=int(rights.mode, 8) if rights.mode else mode,
-        owner=rights.owner or owner,
+        owner=rights.owner or owner, link=rights.link or "",
+        link_where=desired.where(SECTION, file.path, "link") if rights.link else UNWRITTEN,
     )  # fmt: skip
 
 
@@ -162,6 +177,7 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
             text = f"{file.source} would belong to the group {group}, which does not exist on this host"
             place = desired.where(SECTION, path, "owner") if path in _rights(desired) else made.where
             yield Finding(rule="unknown-group", where=place, text=text, subject=path, lasting=False, excusable=False)
+    yield from _misled(facts, merged)
     yield from _unused(desired, facts, merged)
 
 
@@ -177,9 +193,30 @@ def _taken(file: CommitFile, merged: Contribution) -> Iterator[Finding]:
             yield error_at("ambiguous-file", Where(file.source), text, file.path, other.where)
 
 
+def _misled(facts: Facts, merged: Contribution) -> Iterator[Finding]:
+    """Yield an error for each link that another file has, or in a folder that the settings do not allow."""
+    first: dict[str, DeployedFile] = {}
+    for made in (one for one in merged.files.values() if one.link):
+        folder = made.link.rpartition("/")[0]
+        if (other := first.setdefault(made.link, made)) is not made:
+            text = f"both {other.source} and {made.source} have the link {made.link}; give each one of its own"
+            yield error_at("ambiguous-file", made.link_where, text, made.path, other.link_where)
+        elif folder not in facts.folders:
+            allowed = f"; allowed are {', '.join(facts.folders)}" if facts.folders else ""
+            text = (
+                f"{made.source} can't have a link in {folder}: files.folders in the settings of this host does not"
+                f" allow it{allowed}; an administrator of the host can add {folder}"
+            )
+            yield Finding(
+                rule="folder-not-allowed", where=made.link_where, text=text, subject=made.path, lasting=False,
+                excusable=False,
+            )  # fmt: skip
+
+
 def _unused(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Finding]:
-    """Warn of files that no setting, table or other file names."""
-    files = [one for one in _files(desired) if not _KNOWN.fullmatch(one.path)]
+    """Warn of files that no setting, table or other file names, and that have no link for other programs."""
+    linked = {path for path, made in merged.files.items() if made.link}
+    files = [one for one in _files(desired) if not _KNOWN.fullmatch(one.path) and one.path not in linked]
     if not files:
         return
     settings = {word for scope in scopes(merged, facts) for one in scope.written for word in _words(one.value.encode())}
@@ -209,7 +246,7 @@ def _advice(file: CommitFile) -> str:
 
 services = no_services
 mentioned = nothing_mentioned
-PASSING = frozenset({"unknown-group"})
+PASSING = frozenset({"folder-not-allowed", "unknown-group"})
 EXPLAINED = {
     "invalid-mode": (
         "A file of files/ can't have this mode. Only root may write what Postfix reads, nothing runs with the rights of"
@@ -220,12 +257,23 @@ EXPLAINED = {
         "A file of files/ can't belong to this user. The owner of a file can change it, and Postfix acts on it as root."
         " Let the file be root's, and let a group read it: owner: root:GROUP, mode: 0640."
     ),
+    "invalid-link": (
+        "The link of a file of files/ has to be an absolute path, such as /etc/policyd/rules.conf, with plain names: "
+        "no .., no name that begins with a dot, and no file at the top. Correct the path."
+    ),
+    "folder-not-allowed": (
+        "A file of files/ is to have a link outside of Postfix's folder, in a folder that the settings of this host do "
+        "not allow. Other programs read what is there, some of them as root, so an administrator of the host names "
+        "each such folder: files.folders in /etc/reconciler.toml, or in the settings of the instance. Have it added, "
+        "or remove the link. reconciler checks this again at every pass."
+    ),
     "unknown-file": (
-        "The section files has a key that is not the path of a file in files/. The mode and owner would have no effect."
+        "The section files has a key that is not the path of a file in files/. What it says would have no effect."
         " Write the path below files/, without .age."
     ),
     "ambiguous-file": (
-        "A file of files/ and a table have the same name in Postfix's folder. One of them would be lost. Rename one."
+        "A file of files/ and a table have the same name in Postfix's folder, or two files have the same link. One of "
+        "them would be lost. Rename one."
     ),
     "unknown-group": (
         "A file of files/ is to belong to a group that does not exist on this host. Create the group, or name another "

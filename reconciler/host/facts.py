@@ -96,6 +96,7 @@ def gather(
         instances=other_instances.others(directory, installed.parameters),
         is_default=postfix.is_same(directory, default),
         is_listed=other_instances.is_listed(directory, installed.parameters),
+        folders=tuple(map(str, settings.folders)),
     )
 
 

@@ -102,6 +102,7 @@ class _Facts(_Written):
     instances: tuple[OtherInstance, ...] = ()
     is_default: bool = True
     is_listed: bool = True
+    folders: tuple[str, ...] = ()
 
 
 _QUESTIONS = ("answers", "places", "accesses", "spaces", "lookups")

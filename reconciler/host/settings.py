@@ -41,6 +41,7 @@ _RULE_KEYS = ("what", "until", "why")
 _RULE = '{what = "main.cf:smtpd_banner", until = 2026-12-31, why = "..."}'
 _OF_PASSWORD = re.compile(r"://([^/@:]*):[^/@]*@", re.ASCII)
 _API = re.compile(r"https://[!-~]+|http://(?:localhost|127\.0\.0\.1)(?::[0-9]+)?(?:/[!-~]*)?", re.ASCII)
+_OWN = ("config_directory", "state", "backup", "repository", "identity", "key", "token")
 _COMPILED = (".lmdb", ".db", ".cdb")
 _SIZE, _POWERS = re.compile("([0-9]{1,6})([MG])"), {"M": 20, "G": 30}
 
@@ -56,6 +57,14 @@ def _path(value: object) -> Path:
     if not path.is_absolute():
         raise ValueError("expected an absolute path")
     return path
+
+
+def _folders(value: object) -> tuple[Path, ...]:
+    from reconciler.host.allowed_folders import folder  # noqa: PLC0415 - few settings have one, and all commands read them
+
+    if not isinstance(value, list):
+        raise ValueError('expected a list of folders such as ["/etc/policyd"]')  # noqa: TRY004 - as its readers expect
+    return tuple(folder(_text(one)) for one in value)
 
 
 def _url(value: object) -> RemoteUrl:
@@ -164,6 +173,7 @@ class Settings:
     backup: Path = field(default=Path("/var/backups/reconciler"), metadata=_key("state.backup", _path))
     config_directory: Path = field(default=Path("/etc/postfix"), metadata=_key("postfix.config_directory", _path))
     drift_policy: DriftPolicy = field(default="revert", metadata=_key("drift.policy", _one_of(DriftPolicy)))
+    folders: tuple[Path, ...] = field(default=(), metadata=_key("files.folders", _folders))
     rehearsal: Switch = field(default="on", metadata=_key("rehearsal.mode", _one_of(Switch)))
     drift_ignore: tuple[Rule, ...] = field(default=(), metadata=_key("drift.ignore", _rules))
     identity: Path = field(default=Path("/etc/reconciler/identity.age"), metadata=_key("secrets.identity", _path))
@@ -239,7 +249,20 @@ def _settings(document: dict[str, object], file: Path) -> Settings:
         raise BadSettings("\n".join(problems))
     if "url" in values:
         values["repository"] = Path(str(values.get("state", FIELDS["state.directory"].default)), MIRROR)
-    return Settings(**values)  # type: ignore[arg-type] # each value was read by the reader of its own field
+    settings = Settings(**values)  # type: ignore[arg-type] # each value was read by the reader of its own field
+    if settings.folders:
+        _raise_if_ours(settings, file)
+    return settings
+
+
+def _raise_if_ours(settings: Settings, file: Path) -> None:
+    from reconciler.host.allowed_folders import raise_if_ours  # noqa: PLC0415 - as for folders
+
+    own = [getattr(settings, name) for name in _OWN]
+    try:
+        raise_if_ours(settings.folders, own)
+    except ValueError as error:
+        raise BadSettings(f"{file}: files.folders: {error}") from error
 
 
 def _flat(document: dict[str, object]) -> Iterator[tuple[str, object]]:

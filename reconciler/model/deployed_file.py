@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from reconciler.model.finding import Where
+from reconciler.model.finding import UNWRITTEN, Where
 from reconciler.model.tree import OTHERS, File
 
 
@@ -13,6 +13,8 @@ class DeployedFile:
     """A file at *path* below the configuration directory; *source* is the file of the commit that it comes from.
 
     *type* is that of the table on a server that the file describes, as ``mysql``; it is empty for any other file.
+    *link* is the path outside of Postfix's folder where a link leads to it, if there is one, and *link_where* the place
+    in the desired state that says so.
     No representation shows the *content*, which may hold a password.
     """
 
@@ -22,6 +24,8 @@ class DeployedFile:
     mode: int = 0o644
     owner: str = "root:root"
     type: str = ""
+    link: str = ""
+    link_where: Where = UNWRITTEN
 
     @property
     def is_secret(self) -> bool:
@@ -46,7 +50,7 @@ class DeployedFile:
     def file(self) -> File:
         """Return it as a file of a tree."""
         in_plain = self.is_secret and not self.type and not self._is_sealed
-        return File.of(self.content, self.mode, self.owner, in_plain=in_plain)
+        return File.of(self.content, self.mode, self.owner, in_plain=in_plain, link=self.link)
 
     @property
     def _is_sealed(self) -> bool:

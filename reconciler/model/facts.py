@@ -195,6 +195,7 @@ class Facts:
     name as the C library finds them, or None, and *resolvers* the name servers in a file, or None if it is missing.
     *instances* are the other Postfix instances of this host. *is_default* is true if the managed one is that which
     Postfix's programs use when none is named, and *is_listed* if that one is to start it.
+    *folders* are those outside of Postfix's folder that the settings allow links in to files of a commit.
     *own* are the *addresses* without their networks, to look them up. Without *groups*, they are unknown.
     """
 
@@ -225,6 +226,7 @@ class Facts:
     instances: tuple[OtherInstance, ...] = ()
     is_default: bool = True
     is_listed: bool = True
+    folders: tuple[str, ...] = ()
     _own: list[frozenset[IPv4Address | IPv6Address]] = field(
         init=False, repr=False, compare=False, default_factory=list
     )

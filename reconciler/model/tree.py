@@ -20,11 +20,11 @@ OTHERS = 0o007  # the permission bits of users other than the owner and the grou
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """A file as a value; two are equal if digest, mode, owner and compiler are. *read* returns its bytes when needed.
+    """A file as a value; two are equal if all but *read* and *in_plain* are. *read* returns its bytes when needed.
 
     *digest* is the sha256 in hexadecimal and *owner* is ``user:group``. For the source of a table, *compiled* is the
     compiler and the type, such as ``postmap lmdb``. A file is *in_plain* if a commit holds its bytes in plain text,
-    although not every user may read it.
+    although not every user may read it. *link* is the path outside of Postfix's folder where a link leads to it.
     """
 
     digest: str
@@ -33,13 +33,15 @@ class File:
     read: Callable[[], bytes] = field(compare=False, repr=False)
     compiled: str = ""
     in_plain: bool = field(default=False, compare=False)
+    link: str = ""
 
     @classmethod
     def of(
-        cls, content: bytes, mode: int = 0o644, owner: str = "root:root", compiled: str = "", *, in_plain: bool = False
-    ) -> File:
+        cls, content: bytes, mode: int = 0o644, owner: str = "root:root", compiled: str = "", *,
+        in_plain: bool = False, link: str = "",
+    ) -> File:  # fmt: skip
         """Return a file with the given content."""
-        return cls(hashlib.sha256(content).hexdigest(), mode, owner, lambda: content, compiled, in_plain)
+        return cls(hashlib.sha256(content).hexdigest(), mode, owner, lambda: content, compiled, in_plain, link)
 
     @property
     def is_secret(self) -> bool:
@@ -63,6 +65,7 @@ class Kind(StrEnum):
     ENTRY = "entry"
     TABLE = "table"
     FILE = "file"
+    LINK = "link"
 
 
 class Effect(StrEnum):

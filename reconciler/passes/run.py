@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from reconciler.apply import companions
 from reconciler.apply.activate import probe
 from reconciler.apply.recover import recover, revive, revive_beside
+from reconciler.host.programs import postfix
 from reconciler.model import Applied, Postponed, Refused, RolledBack, Unchanged, errors_in
 from reconciler.model.errors import (
     CommandFailed,
@@ -119,7 +120,7 @@ def _pass(edges: Edges, memory: Memory, accepted: Revision | None, passed: Passe
     found, dead = hand_edit.find(edges), ""
     passed.edit = hand_edit.Kept(found)
     if found.files:
-        edges.generations.age()
+        postfix.age(edges.host, edges.settings.config_directory)
     try:
         passed.revived = revive(edges)
     except CommandFailed as error:  # a hand edit that this pass is about to revert may be the cause

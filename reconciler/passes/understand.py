@@ -90,12 +90,15 @@ def asked_again(before: Facts, edges: Edges, *, ask: bool, known: Sequence[Facts
     """
     facts = gather_again(edges.host, edges.settings, before, ask=ask, known=known)
     gone = {path for path, there in before.files.items() if not there}
-    return without_files(facts, [path for path in _owned(edges) if f"{facts.directory}/{path}" in gone])
+    return without_files(facts, [path for path in _owned(edges) if path in gone])
 
 
 def _owned(edges: Edges) -> Collection[str]:
-    live = edges.generations.live()
-    return live.files if live else ()
+    """Return the paths of the files, and of the links to them, that only what is live brings."""
+    if (live := edges.generations.live()) is None:
+        return ()
+    files = [f"{edges.settings.config_directory}/{path}" for path in live.files]
+    return *files, *edges.generations.outer_links.brought(live)
 
 
 def _asked(understood: Understood, edges: Edges, gathered: list[Facts] | None) -> Understood:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 ROOT = "makes its author root"
 RECIPIENT = "runs commands as the recipient's user"
+LINKED = "decides what other programs read outside of Postfix's folder"
 _LISTED = "runs what a file outside of the commit says, with the rights of the file's owner"
 # Programs, scripts and folders of programs or shared objects that root uses.
 _RUN_BY_ROOT = names(

@@ -26,6 +26,7 @@ def with_files(facts: Facts, merged: Contribution) -> Facts:
     directory = facts.directory
     tables = [f"{directory}/{one.name}{suffix}" for one in merged.tables.values() for suffix in ("", *_maps(one))]
     own = {f"{directory}/{path}": made for path, made in merged.files.items()}
+    own |= {made.link: made for made in merged.files.values() if made.link}
     if not tables and not own:
         return facts
     accesses = {one: _answer(own[one.path], one) for one in facts.accesses if one.path in own}
@@ -36,8 +37,11 @@ def with_files(facts: Facts, merged: Contribution) -> Facts:
 
 
 def without_files(facts: Facts, owned: Iterable[str]) -> Facts:
-    """Return the facts without the files that only what is live brings: with another commit, none of them is there."""
-    gone = {f"{facts.directory}/{path}" for path in owned} & facts.files.keys()
+    """Return the facts without the files that only what is live brings: with another commit, none of them is there.
+
+    A path that is not absolute is one in Postfix's folder.
+    """
+    gone = {path if path.startswith("/") else f"{facts.directory}/{path}" for path in owned} & facts.files.keys()
     return replace(facts, files={**facts.files, **dict.fromkeys(gone, False)}) if gone else facts
 
 

@@ -66,7 +66,7 @@ def changed_by(plan: Plan) -> Changed | None:
             rows.setdefault(change.within, []).append((change.what, change.after))
         elif change.kind is Kind.TABLE:
             rows.setdefault(change.what, [])
-        elif change.kind is Kind.PARAMETER or _is_any_file(change, plan):
+        elif change.kind in {Kind.PARAMETER, Kind.LINK} or _is_any_file(change, plan):
             everywhere = True
     return Changed(frozenset(services), {name: tuple(found) for name, found in rows.items()}, everywhere)
 

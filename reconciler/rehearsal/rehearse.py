@@ -73,6 +73,7 @@ def play(
 ) -> Report:  # fmt: skip
     """Return the report; *program* plays the script in its own *namespaces*."""
     replaced = {"master.cf": script.master_cf}
+    links = {made.link: made.path for made in script.merged.files.values() if made.link}
     to_device = script.play["room"]["parameters"]["maillog_file"].startswith("/dev/")
     if script.databases or to_device or DISABLE in script.merged.parameters:
         text = without_databases((stage / "main.cf").read_text("utf-8", "surrogateescape"))
@@ -80,7 +81,13 @@ def play(
         replaced["main.cf"] = _DISABLED.sub(f"{DISABLE} =", text)  # they are left out, and the injector is not
     request = Request(
         play=script.play,
-        candidate=Candidate(stage=str(stage), directory=str(directory), replaced=replaced),
+        candidate=Candidate(
+            stage=str(stage),
+            directory=str(directory),
+            replaced=replaced,
+            links=links,
+            returning=dict(script.returning),
+        ),
         stand_ins={"ec": (_INSIDE / "world.pem").read_text("ascii"), "rsa": (_INSIDE / "rsa.pem").read_text("ascii")},
     )
     argv = (

@@ -59,6 +59,7 @@ class Script:
     who exists; those with a listing are in the order of the play. *databases* are the tables that are empty, *doubted*
     those that are empty if others may not read their files, by their paths. *master_cf* replaces the candidate's, whose
     *directory* Postfix uses. Mail may reach the services in *routed*. *played* are the keys of those that are played.
+    *returning* as in Candidate.
     """
 
     services: tuple[Service, ...]
@@ -75,6 +76,7 @@ class Script:
     directory: str
     merged: Contribution = field(compare=False)
     facts: Facts = field(compare=False)
+    returning: Mapping[str, str] = field(default_factory=dict)
 
     def known(self) -> tuple[str | bytes, ...]:
         """Return the texts that a finding may quote."""

@@ -1,4 +1,4 @@
-"""The records below the state directory: generations with manifests, companions, the journal, published records.
+"""The records below the state directory: generations with manifests, companions, outer links, the journal.
 
 Reading never changes anything.
 

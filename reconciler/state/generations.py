@@ -13,16 +13,14 @@ from __future__ import annotations
 
 import os
 import re
-import time
 from contextlib import suppress
 from dataclasses import replace
-from itertools import count
+from itertools import chain, count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reconciler.host.effects import named
 from reconciler.host.ownership import is_folder_of_others, is_of_others
-from reconciler.host.programs import postfix
 from reconciler.model import BESIDE, File
 from reconciler.model.errors import Unavailable
 from reconciler.state.companions import Companions
@@ -51,6 +49,7 @@ from reconciler.state.manifest import (
 )
 from reconciler.state.old_maps import as_file, superseded, with_maps
 from reconciler.state.others import Others, walk
+from reconciler.state.outer_links import OuterLinks
 from reconciler.state.place import LinkPlace
 from reconciler.state.source import Source, SourceKind
 
@@ -80,6 +79,7 @@ class Generations:
         self.locks = Locks(self.private, self.prepare)
         self.place_of_link = LinkPlace(config_directory, self.link, self.private, host)
         self.companions = Companions(state, host)
+        self.outer_links = OuterLinks(state, self.link, host)
         self.others = Others(state, config_directory, host)
         self.digests = Digests()
         self._manifests: dict[Path, tuple[Signature, Generation]] = {}
@@ -162,15 +162,16 @@ class Generations:
         records = {path: record for path, record in live.files.items() if not record.made_from} if live else {}
         tree = {}
         for path in {*records, *also}:
-            compiled = records[path].compiled if path in records else ""
-            if (live or not path.startswith(BESIDE)) and (file := self._file(path, compiled)):
+            if (live or not path.startswith(BESIDE)) and (file := self._file(path, records.get(path))):
                 tree[path] = file
         return tree
 
     def drift(self) -> tuple[str, ...]:
-        """Return what differs from the live manifest, including companions' links and places, but no foreign files."""
-        live = self.live()
-        return (*self.edited(live, self.config_directory), *self.companions.astray(live)) if live else ()
+        """Return what differs from the live manifest, including links and places outside, but no foreign files."""
+        if (live := self.live()) is None:
+            return ()
+        outside = self.companions.astray(live), self.outer_links.astray(live)
+        return (*self.edited(live, self.config_directory), *chain(*outside))
 
     def edited(self, generation: Generation, root: Path | None = None) -> tuple[str, ...]:
         """Return the files of a generation that differ from its manifest."""
@@ -180,32 +181,27 @@ class Generations:
     def content(self, generation: Generation) -> Tree:
         """Return the current files of a generation that its manifest names, without compiled maps."""
         read = {
-            path: self._file(path, record.compiled, generation.root)
+            path: self._file(path, record, generation.root)
             for path, record in generation.files.items()
             if not record.made_from
         }
         return {path: file for path, file in read.items() if file}
 
     def _matches(self, path: str, record: FileRecord, root: Path) -> bool:
-        file = self._file(path, record.compiled, root)
+        file = self._file(path, record, root)
         return file is not None and (file.digest, file.mode, file.owner) == (record.sha256, record.mode, record.owner)
 
-    def _file(self, path: str, compiled: str, root: Path | None = None) -> File | None:
+    def _file(self, path: str, record: FileRecord | None = None, root: Path | None = None) -> File | None:
         full = (root or self.config_directory) / path
         try:
             status = full.lstat()
         except (FileNotFoundError, NotADirectoryError):
             return None
+        is_file = full.is_file() and not full.is_symlink()
+        found = (self.digests.of(full), full.read_bytes) if is_file else (NOT_A_FILE, bytes)
+        compiled, link = (record.compiled, record.link) if record else ("", "")
         owner = named(status.st_uid, status.st_gid)
-        if full.is_symlink() or not full.is_file():
-            return File(NOT_A_FILE, status.st_mode & 0o7777, owner, bytes, compiled)
-        return File(self.digests.of(full), status.st_mode & 0o7777, owner, full.read_bytes, compiled)
-
-    def age(self) -> None:
-        """Set an edited main.cf's time back: Postfix programs sleep while it is younger than two seconds."""
-        main = self.config_directory / "main.cf"
-        if main.is_file() and main.stat().st_mtime > time.time() - postfix.AGE:
-            self.host.set_time(main, time.time() - postfix.AGE)
+        return File(found[0], status.st_mode & 0o7777, owner, found[1], compiled, link=link)
 
     # ---- making ------------------------------------------------------------------------------------------------------
 
@@ -303,8 +299,9 @@ class Generations:
         self._write(generation.path, replace(generation, edit=edit))
 
     def switch(self, generation: Generation) -> None:
-        """Make a generation live by one rename of one link."""
+        """Make a generation live by one rename of one link, through which those outside of Postfix's folder lead."""
         self.host.symlink(self.link, Path("..") / generation.path.relative_to(self.state) / PROGRAM)
+        self.outer_links.settle(generation)
 
     def prune(self, keep: int = KEEP) -> None:
         """Remove all but the last *keep* generations, but never the live one or one with an uncommitted edit."""
@@ -353,7 +350,7 @@ class Generations:
         self.keep_originals()
         stage = Stage(self.private / "stage" / "adopted" / PROGRAM, {})
         self._copy_whole(stage.root)
-        target = owned or {path: file for path in ADOPTED_FILES if (file := self._file(path, ""))}
+        target = owned or {path: file for path in ADOPTED_FILES if (file := self._file(path))}
         source = Source(SourceKind.COMMIT, name=revision[:7]) if revision else Source(SourceKind.ADOPTED)
         self.switch(self.place(stage, target, revision, source))
         self.host.remove(self.beside)
@@ -393,6 +390,7 @@ class Generations:
             raise Unavailable(self.lost)
         if live := self.live():
             self.companions.keep_as_files(live)
+            self.outer_links.keep_as_files(live)
         if self.adopted:
             self.others.set_apart(self.config_directory.resolve())
             self._copy_whole(self.beside)

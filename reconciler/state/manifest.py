@@ -45,20 +45,21 @@ class FileRecord:
     compiled: str = ""
     made_from: str = ""
     in_plain: bool = False
+    link: str = ""
 
     @classmethod
     def of(cls, file: File) -> FileRecord:
         """Return what a manifest says of a file of the target."""
-        return cls(file.mode, file.owner, file.digest, file.compiled, in_plain=file.in_plain)
+        return cls(file.mode, file.owner, file.digest, file.compiled, in_plain=file.in_plain, link=file.link)
 
     def read_from(self, path: Path) -> File:
         """Return the file as a value whose bytes are read from *path*."""
-        return File(self.sha256, self.mode, self.owner, path.read_bytes, self.compiled, self.in_plain)
+        return File(self.sha256, self.mode, self.owner, path.read_bytes, self.compiled, self.in_plain, self.link)
 
     @property
     def data(self) -> dict[str, Any]:
-        """Return its form on disk; what is *in_plain* is listed beside the files, where older versions ignore it."""
-        return {name: value for name, value in asdict(self).items() if name != "in_plain"}
+        """Return its form on disk; the rest is listed beside the files, where older versions ignore it."""
+        return {name: value for name, value in asdict(self).items() if name not in {"in_plain", "link"}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +96,11 @@ class Generation:
         """The companions that it has a folder for."""
         return frozenset(path.split("/", 2)[1] for path in self.files if path.startswith(BESIDE))
 
+    @property
+    def links(self) -> dict[Path, str]:
+        """The links outside of Postfix's folder, and the files of it that they lead to."""
+        return {Path(record.link): path for path, record in self.files.items() if record.link}
+
     def owned(self) -> Tree:
         """Return its rendered files as a tree whose bytes are read from disk."""
         return {path: record.read_from(self.root / path) for path, record in self.files.items() if not record.made_from}
@@ -129,7 +135,11 @@ def read_manifest(path: Path) -> Generation:
     try:
         data = json.loads((path / NAME).read_bytes())
         plain = frozenset(map(_text, data.get("in_plain", ())))
-        files = {_relative(name): _record(record, in_plain=name in plain) for name, record in data["files"].items()}
+        links = {_text(name): _absolute(_text(link)) for name, link in data.get("links", {}).items()}
+        files = {
+            _relative(name): _record(record, in_plain=name in plain, link=links.get(name, ""))
+            for name, record in data["files"].items()
+        }
         carried, edit = tuple(map(str, data.get("carried", ()))), str(data.get("edit", ""))
         kept = {_text(site): _text(oid) for site, oid in data.get("kept", {}).items()}
         revision, source, tainted = _text(data["revision"]), source_from(_text(data["source"])), bool(data["tainted"])
@@ -138,8 +148,8 @@ def read_manifest(path: Path) -> Generation:
         return Generation(number, path, "", UNREADABLE, {}, tainted=True)
 
 
-def _record(data: dict[str, Any], *, in_plain: bool) -> FileRecord:
-    record = FileRecord(**data, in_plain=in_plain)
+def _record(data: dict[str, Any], *, in_plain: bool, link: str) -> FileRecord:
+    record = FileRecord(**data, in_plain=in_plain, link=link)
     if not isinstance(record.mode, int) or not 0 <= record.mode <= 0o7777:  # noqa: PLR2004 - all bits of a mode
         raise ValueError("expected a mode")
     for value in (record.owner, record.sha256, record.compiled, record.made_from):
@@ -154,13 +164,21 @@ def _relative(name: str) -> str:
     return name
 
 
+def _absolute(name: str) -> str:
+    if not name.startswith("/") or ".." in name.split("/") or "\0" in name:
+        raise ValueError("expected an absolute path")
+    return name
+
+
 def written(generation: Generation) -> bytes:
     """Return the manifest of a generation in its form on disk."""
     plain = [path for path, record in generation.files.items() if record.in_plain]
+    links = {path: record.link for path, record in generation.files.items() if record.link}
     data = {
         "number": generation.number, "revision": generation.revision, "source": str(generation.source),
         "tainted": generation.tainted, "carried": generation.carried, "edit": generation.edit,
         **({"kept": dict(generation.kept)} if generation.kept else {}), **({"in_plain": plain} if plain else {}),
+        **({"links": links} if links else {}),
         "files": {path: record.data for path, record in generation.files.items()},
     }  # fmt: skip
     return json.dumps(data, indent=1).encode()
@@ -217,8 +235,8 @@ def _is_file(path: Path, record: FileRecord) -> bool:
 def with_todays_secrets(old: Tree, live: Tree) -> Tree:
     """Return the old tree with today's secrets, which may have been rotated; of logins, only those still in use.
 
-    The description of a table on a server keeps its question, and gets today's password. Modes and owners are the old
-    ones, and so is what the commit had in plain text.
+    The description of a table on a server keeps its question, and gets today's password. Modes, owners and links are
+    the old ones, and so is what the commit had in plain text.
     """
     tree = dict(old)
     for path, file in old.items():
@@ -226,9 +244,9 @@ def with_todays_secrets(old: Tree, live: Tree) -> Tree:
             continue
         if is_definition(file.read()) and is_definition(live[path].read()):
             content = with_passwords_of(file.read(), live[path].read())
-            tree[path] = File.of(content, file.mode, file.owner, file.compiled)
+            tree[path] = File.of(content, file.mode, file.owner, file.compiled, link=file.link)
         elif not file.compiled:
-            tree[path] = replace(live[path], mode=file.mode, owner=file.owner)
+            tree[path] = replace(live[path], mode=file.mode, owner=file.owner, link=file.link)
         else:
             today = {line.partition(" ")[0]: line for line in live[path].lines()}
             lines = [today.get(line.partition(" ")[0], line) for line in file.lines()]

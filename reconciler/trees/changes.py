@@ -107,7 +107,7 @@ def _texts(change: Change) -> tuple[bool, list[str]]:
         before, after = (_service_text(text, change.what) for text in (before, after))
     if change.effect is Effect.SAME and _DIGEST.fullmatch(before or "") and _DIGEST.fullmatch(after or ""):
         return False, ["only comments, order or blanks"]
-    is_whole = change.kind in {Kind.TABLE, Kind.FILE} and None in {before, after}
+    is_whole = change.kind in {Kind.TABLE, Kind.FILE, Kind.LINK} and None in {before, after}
     texts = [_shown(text, change.kind if is_whole else "") for text in (before, after) if text is not None]
     return (False, texts[:1]) if len(set(texts)) == 1 else (True, texts)
 

@@ -1,4 +1,4 @@
-"""How a deployed file of the commit changes: which lines, and from where in the commit they come.
+"""How a deployed file of the commit changes: which lines, from where in the commit they come, and which links to it.
 
 Pure; raises nothing. Known limit: of a large difference, or in a file that is no text, only the sizes are told.
 """
@@ -15,7 +15,7 @@ from reconciler.postfix.table_changes import gaps
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from reconciler.model import DeployedFile, Where
+    from reconciler.model import Contribution, DeployedFile, Tree, Where
     from reconciler.postfix.table_changes import Gap
 
 _MOST_LINES = 400
@@ -25,6 +25,16 @@ _RUNNABLE = 0o111
 def is_deployed(path: str, *files: File | None) -> bool:
     """Return whether a live file that no commit describes any more was a deployed one: no table has such a name."""
     return "/" in path or "." in path or any(file.mode & _RUNNABLE for file in files if file)
+
+
+def link_changes(live: Tree, target: Tree, origin: Contribution) -> Iterator[Change]:
+    """Yield the links outside of Postfix's folder that come, go or lead to another file."""
+    before, after = ({file.link: path for path, file in tree.items() if file.link} for tree in (live, target))
+    for link in sorted(before.keys() | after.keys()):
+        was, is_ = (f"to {side[link]}" if link in side else None for side in (before, after))
+        if was != is_:
+            made = origin.files.get(after.get(link, ""))
+            yield Change(kind=Kind.LINK, what=link, before=was, after=is_, where=made.link_where if made else None)
 
 
 def changed_lines(path: str, before: File | None, after: File | None, made: DeployedFile | None) -> Iterator[Change]:

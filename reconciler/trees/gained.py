@@ -1,5 +1,6 @@
-"""The powers that a plan gives its author: those of postfix/root_equivalent.py that live does not have. Pure.
+"""The powers that a plan gives its author: those of postfix/root_equivalent.py that live does not have, and links.
 
+Pure.
 Promises: what is live already is not repeated, and a table that is live already is not read again. Raises nothing.
 """
 
@@ -8,15 +9,15 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from reconciler.model import Contribution, Kind
-from reconciler.postfix.root_equivalent import powers, tables_with_powers
+from reconciler.model import UNWRITTEN, Contribution, Kind
+from reconciler.postfix.root_equivalent import LINKED, Power, powers, tables_with_powers
 from reconciler.postfix.syntax import read_main, read_master
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from reconciler.model import Facts, File, Plan, Tree
-    from reconciler.postfix.root_equivalent import Power, UsedTable
+    from reconciler.postfix.root_equivalent import UsedTable
 
 
 def gained(plan: Plan, origin: Contribution, facts: Facts) -> tuple[Power, ...]:
@@ -30,6 +31,7 @@ def gained(plan: Plan, origin: Contribution, facts: Facts) -> tuple[Power, ...]:
     for used in tables_with_powers(origin, facts):
         settings += _changed(used, plan) if used.identity in before else used.powers()
     settings += _of_programs(plan, origin, facts)
+    settings += _of_links(plan, origin)
     return tuple(dict.fromkeys(settings))
 
 
@@ -51,12 +53,31 @@ def _of_programs(plan: Plan, origin: Contribution, facts: Facts) -> Iterator[Pow
     }
     tables = [used for used in tables_with_powers(origin, facts) if used.table] if changed else []
     for path, change in changed.items():
-        named = [used for used in tables if used.table and f"/{path}".encode() in used.table.source]
+        names = [name for name in (f"/{path}", origin.files[path].link) if name]
+        named = [used for used in tables if used.table and any(name.encode() in used.table.source for name in names)]
         found = [*powers(origin, facts), *(power for used in named for power in used.powers())]
         for power in found:
-            if re.search(rf"/{re.escape(path)}(?![A-Za-z0-9_.@+/-])", power.value):  # and not a longer path
+            if any(_is_named(name, power.value) for name in names):
                 where = change.where or power.where
                 yield power._replace(what=f"{path}, for {power.what}", value=change.after or "", where=where)
+
+
+def _of_links(plan: Plan, origin: Contribution) -> Iterator[Power]:
+    """Yield what other programs read by a link: the links that come or change, and files that change behind others."""
+    links = {change.what for change in plan.changes if change.kind is Kind.LINK}
+    for change in plan.changes:
+        made = origin.files.get(change.what) if change.kind is Kind.FILE else None
+        if change.after is None:
+            continue
+        if change.kind is Kind.LINK:
+            yield Power(LINKED, change.what, change.after, change.where or UNWRITTEN)
+        elif made and made.link and made.link not in links:
+            yield Power(LINKED, f"{made.path}, for {made.link}", "", made.link_where)
+
+
+def _is_named(path: str, value: str) -> bool:
+    """Return whether a value has a path, and not a longer one."""
+    return bool(re.search(rf"{re.escape(path)}(?![A-Za-z0-9_.@+/-])", value))
 
 
 def settings_of(tree: Tree) -> Contribution:

@@ -37,7 +37,7 @@ from reconciler.postfix.references import SUFFIXES
 from reconciler.postfix.syntax import one_line, read_main, read_master, show_service
 from reconciler.postfix.table_changes import differing
 from reconciler.postfix.tables import ORDERED_TYPES, count_entries, in_order, read_table
-from reconciler.trees.file_changes import changed_lines, is_deployed
+from reconciler.trees.file_changes import changed_lines, is_deployed, link_changes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping
@@ -76,6 +76,7 @@ def diff(live: Tree, target: Tree, origin: Contribution | None = None) -> Plan:
             changes.append(Change(kind=Kind.FILE, what=path, before=None, after=_OLD_MAP, effect=Effect.SAME))
         elif before != after and not (after is None and path in maps):
             changes += _file_changes(path, before, after, origin or Contribution())
+    changes += link_changes(live, target, origin or Contribution())
     return Plan(live=live, target=target, changes=tuple(changes), steps=activations(changes))
 
 
@@ -164,7 +165,7 @@ def _attributes(path: str, before: File, after: File, where: Where | None) -> It
     may, might = (f"mode {file.mode:04o}, {file.owner}" for file in (after, before))
     if may != might:
         yield Change(kind=Kind.FILE, what=path, before=might, after=may, where=where)
-    else:
+    elif before.compiled != after.compiled:
         was, is_ = (file.compiled or "not compiled by reconciler" for file in (before, after))
         yield Change(kind=Kind.FILE, what=path, before=was, after=is_, where=where, effect=Effect.SAME)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -31,3 +32,14 @@ def test_the_settings_are_kept_to_the_last_sign(tmp_path: Path) -> None:
     asked = subprocess.run(["bash", "-euc", script, PLACES], cwd=tmp_path, capture_output=True, text=True, check=True)
 
     assert asked.stdout == "https://h/x?key=\n\n/a b/c\n"
+
+
+def test_the_folders_of_links_are_words(tmp_path: Path) -> None:
+    (tmp_path / "settings").write_text('files.folders = ["/etc/policyd", "/opt/lists"]\n')
+    script = 'source "$0"; settings=$1/settings python=$2; setting folders'
+
+    asked = subprocess.run(
+        ["bash", "-euc", script, PLACES, tmp_path, sys.executable], capture_output=True, text=True, check=True
+    )
+
+    assert asked.stdout == "/etc/policyd /opt/lists\n"

@@ -194,11 +194,17 @@ class Play(TypedDict):
 
 
 class Candidate(TypedDict):
-    """The configuration: the folder where it is staged, the one that Postfix knows, and *replaced* files by name."""
+    """The configuration: the folder where it is staged, the one that Postfix knows, and *replaced* files by name.
+
+    *links* are paths outside of that folder, each with the file of it that it leads to. *returning* are others, which
+    lead there today, each with the copy of what the host has in its place.
+    """
 
     stage: str
     directory: str
     replaced: dict[str, str]
+    links: dict[str, str]
+    returning: dict[str, str]
 
 
 class Request(TypedDict):

@@ -2,14 +2,15 @@
 
 Promises: nothing of the host can be written, and of its sockets none can be reached, for there are none. /usr is there
 read-only with its sockets covered. Of everything else there is what ETC lists, what the configuration names, and the
-candidate itself, and of these only what every user may read: a file that others may not read has a stand-in, which is
-empty, or a certificate and a key that fit together, or a table without an entry. What is written goes to memory, of
-which there is a limit. Everything ends with the mount namespace. Raises Unusable when a folder that the configuration
-names can't be used (spool.py), else OSError as the kernel gives it.
+candidate itself with the links that lead to it and what is beside them, and of these only what every user may read: a
+file that others may not read has a stand-in, which is empty, or a certificate and a key that fit together, or a table
+without an entry. What is written goes to memory, of which there is a limit. Everything ends with the mount namespace.
+Raises Unusable when a folder that the configuration names can't be used (spool.py), else OSError as the kernel gives
+it.
 
 Known limits: /usr is the operating system's and is shown whole, but for files that the configuration names and for
-/usr/local/etc. A socket below /usr that was bound by a relative path, or in another network than the host's own, can be
-reached.
+/usr/local/etc. A link of the host's that comes back leads only to what is shown for another reason. A socket below /usr
+that was bound by a relative path, or in another network than the host's own, can be reached.
 """
 
 from __future__ import annotations
@@ -73,6 +74,7 @@ def build(request: Request) -> Built:
     caches = [shown.find(name) for name in room["folders_of_caches"]]
     options = f"mode=0755,size={room['limits']['space']},nr_inodes={_INODES}"
     laid.mount("tmpfs", laid.BASE, "tmpfs", laid.NOSUID | laid.NODEV, options)
+    _outside(candidate)
     _system()
     _devices()
     for name in ("tmp", "var/tmp", "run/lock", "var/mail", "home", "root", "var/log", "proc", "old"):
@@ -161,6 +163,33 @@ def _configuration(candidate: Candidate) -> None:
         laid.put(text, laid.place_of(directory) / name)
 
 
+def _outside(candidate: Candidate) -> None:
+    """Show the links that lead to the candidate from elsewhere, in folders of the room with what else is there."""
+    for name, path in candidate["links"].items():
+        inside = laid.place_of(Path(name))
+        inside.parent.mkdir(parents=True, exist_ok=True)
+        inside.symlink_to(_directory(candidate) / path)
+    for name, copy in candidate["returning"].items():
+        laid.place_of(Path(name)).parent.mkdir(parents=True, exist_ok=True)
+        _return(Path(copy), laid.place_of(Path(name)))
+    names = (*candidate["links"], *candidate["returning"])
+    for above in sorted({os.path.dirname(name) for name in names}):  # noqa: PTH120 - a path of the host
+        with suppress(OSError), os.scandir(above) as entries:
+            for entry in sorted(entries, key=lambda one: one.name)[:_MOST_SHOWN]:
+                if not entry.is_symlink():
+                    laid.show_if_open(entry.path, shown.find(entry.path), copied=True)
+
+
+def _return(copy: Path, inside: Path) -> None:
+    """Show what the host has again in the place of a link; it is empty if others may not read it."""
+    status = copy.lstat()
+    if stat.S_ISLNK(status.st_mode):
+        inside.symlink_to(copy.readlink())
+    else:
+        text = copy.read_text("utf-8", "surrogateescape") if shown.is_for_all(status) else ""
+        laid.put(text, inside, status.st_mode & 0o7777)
+
+
 def _directory(candidate: Candidate) -> Path:
     """Return the folder that the candidate is shown as."""
     directory = Path(candidate["directory"])
@@ -173,9 +202,9 @@ class _Named:
     """The files that the configuration names: *closed* are those that others may not read, with their places."""
 
     def __init__(self, room: Room, candidate: Candidate, given: Mapping[str, str]) -> None:
-        self._room = room
+        self._room, self._returning = room, candidate["returning"]
         self._candidate = shown.StagedFolder(
-            Path(candidate["stage"]), _directory(candidate), Path(candidate["directory"])
+            Path(candidate["stage"]), _directory(candidate), Path(candidate["directory"]), candidate["links"]
         )
         self._found: dict[str, Reached] = {}
         self.closed: dict[str, Path] = {}
@@ -186,7 +215,10 @@ class _Named:
 
     def _look(self, name: str) -> None:
         path = self._candidate.follow(name)
-        if isinstance(path, Path):
+        if name in self._returning:
+            if not shown.is_for_all(Path(self._returning[name]).lstat()):
+                self.closed[name] = Path(name)
+        elif isinstance(path, Path):
             if path in self._staged:
                 self.closed[name] = self._staged[path]
         elif (found := shown.find(path)) and stat.S_ISREG(found.status.st_mode):

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 HIDDEN = (Path("/etc/reconciler"),)
 """Never shown, whatever their modes: the identity that opens all secrets lies there."""
@@ -113,12 +113,14 @@ def opened(found: Reached) -> Iterator[int]:
 class StagedFolder(NamedTuple):
     """The folder of the candidate, *root*, which is shown as *place*; the configuration directory *link* leads there.
 
+    So do *outside* from other paths, each to a file in it.
     The candidate is root's alone, so nothing in it is exchanged.
     """
 
     root: Path
     place: Path
     link: Path
+    outside: Mapping[str, str] = {}
 
     def follow(self, path: str) -> Path | str:
         """Return the file of the candidate that a path leads to; else the path of the host that its links lead to.
@@ -156,6 +158,8 @@ class StagedFolder(NamedTuple):
 
     def _below(self, path: str) -> list[str] | None:
         """Return the names of a path below the configuration directory, the last one first; None for other paths."""
+        if path in self.outside:
+            return self.outside[path].split("/")[::-1]
         for folder in (self.link, self.place):
             if path.startswith(f"{folder}/"):
                 return path.removeprefix(f"{folder}/").split("/")[::-1]

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from reconciler.apply.in_the_way import in_the_way
-from reconciler.model import Contribution, DeployedFile, File, Table
+from reconciler.host.ownership import is_of_others
+from reconciler.model import Contribution, DeployedFile, File, Table, Where
 from reconciler.state.source import Source, SourceKind
 from tests.unit.adopted_folder import Adopted
 
@@ -98,3 +99,79 @@ def own_files(edges: Edges, *paths: str) -> None:
     target = {**generations.read(), **{path: File.of(b"") for path in paths}}
     stage = generations.stage(target, "more", 0)
     generations.switch(generations.place(stage, target, "", Source(SourceKind.ADOPTED)))
+
+
+# ---- links outside of Postfix's folder -------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def outside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder for links, as if all above it were root's alone."""
+    monkeypatch.setattr(
+        "reconciler.apply.in_the_way.is_of_others", lambda path: path.is_relative_to(tmp_path) and is_of_others(path)
+    )
+    folder = tmp_path / "policyd"
+    folder.mkdir()
+    return folder
+
+
+def of_link(tmp_path: Path, link: Path) -> list[str]:
+    edges = Adopted.made_in(tmp_path / "host").edges
+    place = Where("mail.yaml", 5)
+    made = DeployedFile(path="rules", content=b"", source="files/rules", link=str(link), link_where=place)
+    told = list(in_the_way(Contribution(files={"rules": made}), edges))
+    assert all((one.is_error, one.lasting, one.where) == (True, False, place) for one in told)
+    return [one.text for one in told]
+
+
+@pytest.mark.parametrize(
+    ("prepare", "words"),
+    [
+        (lambda folder: folder.rmdir(), "policyd is missing; make it as root"),
+        (lambda folder: folder.rmdir() or folder.symlink_to("/tmp"), "policyd is a link to /tmp"),
+        (lambda folder: folder.rmdir() or folder.write_text(""), "policyd is a file"),
+        (lambda folder: folder.chmod(0o777), "another user may change"),
+        (lambda folder: folder.parent.chmod(0o777), "must be root's alone"),
+        (lambda folder: (folder / "rules").mkdir(), "rules is no file; move that away"),
+        (lambda folder: os.mkfifo(folder / "rules"), "rules is no file"),
+        (
+            lambda folder: (folder / "rules").symlink_to("/var/lib/reconciler-out/live/postfix/rules"),
+            "another instance",
+        ),
+    ],
+)
+def test_a_place_that_a_link_can_not_have_is_told(
+    tmp_path: Path, outside: Path, prepare: Callable[[Path], object], words: str
+) -> None:
+    prepare(outside)
+
+    (text,) = of_link(tmp_path, outside / "rules")
+
+    assert text.startswith(f"files/rules can't have the link {outside}/rules: ")
+    assert words in text
+
+
+@pytest.mark.parametrize(
+    "prepare",
+    [
+        lambda _: None,
+        lambda folder: (folder / "rules").write_text("the host's own"),
+        lambda folder: (folder / "rules").symlink_to("/etc/letsencrypt/live/x/rules"),
+    ],
+)
+def test_a_link_may_take_the_place_of_a_file_or_of_a_link(
+    tmp_path: Path, outside: Path, prepare: Callable[[Path], object]
+) -> None:
+    prepare(outside)
+
+    assert of_link(tmp_path, outside / "rules") == []
+
+
+def test_a_folder_where_the_daemon_can_not_write_is_told_with_the_way_out(
+    tmp_path: Path, outside: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("reconciler.apply.in_the_way.os.access", lambda *_: False)
+
+    (text,) = of_link(tmp_path, outside / "rules")
+
+    assert "run deploy/install again" in text

@@ -134,3 +134,44 @@ def test_a_list_of_domains_may_be_a_file(value: str) -> None:
 
     assert not [one for one in linted(desired(listed, files), missing) if one.is_error]
     assert [one.rule for one in linted(desired(listed), missing) if one.is_error] == ["missing-file"]
+
+
+LINK = "/etc/policyd/rules.conf"
+ALLOWING = replace(HOST, folders=("/etc/policyd",))
+
+
+def test_a_file_has_the_link_that_the_section_gives_it_and_needs_no_setting_to_name_it() -> None:
+    files = stated({"rules.conf": {"link": LINK}}, {}, {"files/rules.conf": "x\n"})
+    state = desired({}, files)
+
+    assert render(compose(state, HOST), {})["rules.conf"].link == LINK
+    assert linted(state, ALLOWING) == linted(desired({}, stated({}, {}, {})), ALLOWING)
+
+
+@pytest.mark.parametrize("folders", [(), ("/etc/policy", "/etc/policyd/more", "/etc")])
+def test_a_link_in_a_folder_that_the_settings_do_not_allow_is_refused_for_now(folders: tuple[str, ...]) -> None:
+    files = stated({"rules.conf": {"link": LINK}}, {}, {"files/rules.conf": "x\n"})
+
+    (found,) = findings_of("folder-not-allowed", {}, files, replace(HOST, folders=folders))
+
+    assert (found.is_error, found.lasting, found.excusable) == (True, False, False)
+    assert (found.where.file, "files.folders" in found.text, "/etc/policyd" in found.text) == ("mail.yaml", True, True)
+
+
+@pytest.mark.parametrize(
+    "link", ["rules.conf", "/rules.conf", "/etc/../x", "/etc/policyd/", "/etc//x", "/etc/.x", "/etc/a b", "/etc/x/./y"]
+)
+def test_a_link_that_is_no_plain_absolute_path_is_refused(link: str) -> None:
+    (found,) = load_findings(f"hostname: a.b\nfiles:\n  bounce.cf: {{link: '{link}'}}\n", BOUNCE)
+
+    assert (found.rule, found.where.line) == ("invalid-link", 3)
+
+
+def test_two_files_can_not_have_one_link() -> None:
+    both = {"files/a.conf": "x\n", "files/b.conf": "y\n"}
+    files = stated({"a.conf": {"link": LINK}, "b.conf": {"link": LINK}}, {}, both)
+
+    (found,) = findings_of("ambiguous-file", {}, files, ALLOWING)
+
+    assert "files/a.conf and files/b.conf have the link /etc/policyd/rules.conf" in found.text
+    assert found.also

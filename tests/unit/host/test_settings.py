@@ -44,6 +44,7 @@ def test_every_key_reaches_its_field(tmp_path: Path) -> None:
         repository = {path = "/r.git", branch = "mail/main"}
         state.directory = "/s"
         postfix.config_directory = "/p"
+        files.folders = ["/etc/policyd", "/opt/lists"]
         drift.policy = "report"
         drift.ignore = [{what = "main.cf:mail_name", until = 2026-12-31T12:00:00Z, why = "a trial"}]
         secrets.identity = "/i"
@@ -57,6 +58,7 @@ def test_every_key_reaches_its_field(tmp_path: Path) -> None:
         branch="mail/main",
         state=Path("/s"),
         config_directory=Path("/p"),
+        folders=(Path("/etc/policyd"), Path("/opt/lists")),
         drift_policy="report",
         drift_ignore=(Rule("main.cf", "mail_name", datetime(2026, 12, 31, 12, tzinfo=UTC), "a trial"),),
         identity=Path("/i"),
@@ -195,3 +197,19 @@ def test_a_token_is_sent_where_nobody_else_can_read_it(tmp_path: Path, api: str,
 def test_a_forge_needs_a_remote(tmp_path: Path) -> None:
     with pytest.raises(BadSettings, match=r"statuses\.forge: .*repository\.url"):
         read_settings(written(tmp_path, '[statuses]\nforge = "github"\n'))
+
+
+@pytest.mark.parametrize(
+    ("folders", "said"),
+    [
+        ('"/etc/policyd"', "expected a list of folders"),
+        ("[5]", "expected text in quotes"),
+        ('["/etc/policyd", "/etc/cron.d"]', "root acts on what is in /etc/cron.d"),
+        ('["/srv/mail-state.git/x"]', "because of /srv/mail-state.git, which is reconciler's"),
+    ],
+)
+def test_a_folder_that_no_commit_may_write_to_is_refused(tmp_path: Path, folders: str, said: str) -> None:
+    file = written(tmp_path, f"files.folders = {folders}\n")
+    with pytest.raises(BadSettings, match=re.escape(said)) as caught:
+        read_settings(file)
+    assert str(caught.value).startswith(f"{file}: files.folders: ")

@@ -28,3 +28,10 @@ def test_only_what_the_commit_has_in_plain_text_and_hides_on_the_host_is_in_plai
     assert not of("files/x", 0o755)
     assert not of("files/x.age", 0o640)
     assert not of("tables/x.mysql", 0o640, "mysql")
+
+
+def test_a_file_of_a_tree_has_the_link() -> None:
+    made = DeployedFile(path="x", content=b"", source="files/x", link="/etc/policyd/x")
+
+    assert made.file.link == "/etc/policyd/x"
+    assert made.file != DeployedFile(path="x", content=b"", source="files/x").file

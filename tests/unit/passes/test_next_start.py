@@ -144,7 +144,7 @@ AT_A_START = {
     "port-taken", "silent-server", "unknown-port", "unreadable-certificate",
 }  # fmt: skip
 """They may act when a process starts, or when master reads its configuration: Finding.starts names what fails then."""
-NOT_MADE = {"missing-package", "unknown-group", "unknown-user"}
+NOT_MADE = {"folder-not-allowed", "missing-package", "unknown-group", "unknown-user"}
 """What is wanted can't be made: never excusable, as far as the rule leads to a file."""
 NOW = {
     "certificate-expired", "certificate-expires", "certificate-name", "disabled-instance", "failing-lookup",

@@ -73,3 +73,15 @@ def test_who_may_use_it_follows_from_its_mode(
     known = with_files(facts, having(mode, owner)).accesses
 
     assert known == {asked: answer, Access("/x", user, kind): "other"}
+
+
+def test_a_link_outside_is_there_with_the_rights_of_its_file() -> None:
+    link = "/etc/policyd/x"
+    made = DeployedFile(path="bin/x", content=b"", source="files/bin/x", mode=0o755, link=link)
+    run = Access(link, "nobody:", RUN)
+    facts = replace(HOST, files={link: False}, accesses={run: "no such file"})
+
+    known = with_files(facts, Contribution(files={"bin/x": made}))
+
+    assert (known.files[link], known.accesses[run]) == (True, "")
+    assert not without_files(known, [link]).files[link]

@@ -206,3 +206,30 @@ def test_a_manifest_says_what_is_in_plain_text_and_else_looks_as_before(tmp_path
 
 def test_the_folders_of_files_come_before_what_is_in_them() -> None:
     assert folders_of(["main.cf", "a/b/c", "a/x", f"{BESIDE}srs/y"]) == ["a", "a/b"]
+
+
+def test_a_manifest_has_the_links_beside_the_files_and_trusts_no_odd_one(tmp_path: Path) -> None:
+    linked = File.of(b"", link="/etc/policyd/rules.conf")
+    path = tmp_path / "3-aaaaaaa"
+    path.mkdir()
+    files = {"rules.conf": FileRecord.of(linked), "main.cf": FileRecord.of(File.of(b""))}
+    said = json.loads(written(Generation(3, path, "", Source(SourceKind.RESCUE), files)))
+    assert said["links"] == {"rules.conf": "/etc/policyd/rules.conf"}
+    assert "link" not in said["files"]["rules.conf"], "which older versions would refuse"
+
+    (path / NAME).write_text(json.dumps(said))
+    read = read_manifest(path)
+    assert read.files == files
+    assert read.links == {Path("/etc/policyd/rules.conf"): "rules.conf"}
+    assert read.owned()["rules.conf"] == linked
+    for wrong in ({"rules.conf": "etc/x"}, {"rules.conf": "/etc/../x"}, {"rules.conf": 7}, ["x"]):
+        (path / NAME).write_text(json.dumps(said | {"links": wrong}))
+        assert read_manifest(path).source == UNREADABLE
+
+
+def test_an_older_file_keeps_its_own_link_with_today_s_secret() -> None:
+    old, live = (File.of(text, 0o640, link=link) for text, link in ((b"old", "/etc/x/a"), (b"new", "/etc/x/b")))
+
+    back = with_todays_secrets({"key": old}, {"key": live})["key"]
+
+    assert (back.read(), back.link) == (b"new", "/etc/x/a")

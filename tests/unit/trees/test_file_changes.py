@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from reconciler.model import Contribution, DeployedFile, File, Kind, Where
+from reconciler.model import Activation, Contribution, DeployedFile, File, Kind, Where
+from reconciler.trees.changes import change_lines
 from reconciler.trees.plan import diff, raise_if_unsafe
 
 TEXT = b"one\ntwo\nthree\nfour\n"
@@ -59,3 +60,21 @@ def test_a_sealed_file_is_never_shown() -> None:
     assert [(one.before, one.after, one.where) for one in plan.changes] == [
         ("(secret)", "(secret)", Where("files/bounce.cf.age"))
     ]
+
+
+def test_links_that_come_go_or_lead_elsewhere_are_changes_with_their_places() -> None:
+    def tree(**links: str) -> dict[str, File]:
+        return {name: File.of(TEXT, link=link) for name, link in links.items()}
+
+    there = Where("mail.yaml", 7)
+    file = DeployedFile(path="b", content=TEXT, source="files/b", link="/etc/x/stays", link_where=there)
+    live = tree(a="/etc/x/stays", b="/etc/x/goes", c="")
+    plan = diff(live, tree(a="", b="/etc/x/stays", c="/etc/x/comes"), Contribution(files={"b": file}))
+
+    assert [(one.kind, one.what, one.before, one.after, one.where) for one in plan.changes] == [
+        (Kind.LINK, "/etc/x/comes", None, "to c", None),
+        (Kind.LINK, "/etc/x/goes", "to b", None, None),
+        (Kind.LINK, "/etc/x/stays", "to a", "to b", there),
+    ]
+    assert plan.steps == (Activation.RELOAD,)
+    assert next(change_lines(plan.changes)).strip() == "+ /etc/x/comes  link to c"

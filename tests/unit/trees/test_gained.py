@@ -81,3 +81,15 @@ def test_another_program_for_a_service_is_what_its_author_gains() -> None:
     assert gains(({}, longer[0]), ({}, longer[1])) == []
     listed = {"tables/aliases": "list: :include:/etc/postfix/list\n", "files/list": "ada@a.test\n"}
     assert gains(({}, listed), ({}, {**listed, "files/list": "bob@a.test\n"})) == ['list, for "list" in aliases']
+
+
+def test_a_link_for_other_programs_is_what_its_author_gains_and_so_is_another_file_behind_it() -> None:
+    linked = {
+        "mail.yaml": "hostname: a.b\nfiles:\n  rules.conf: {link: /etc/policyd/rules}\n", "files/rules.conf": "a\n",
+    }  # fmt: skip
+    plain = {**linked, "mail.yaml": "hostname: a.b\n"}
+
+    assert gains(({}, plain), ({}, linked)) == ["/etc/policyd/rules"]
+    changed = {**linked, "files/rules.conf": "b\n"}
+    assert gains(({}, linked), ({}, changed)) == ["rules.conf, for /etc/policyd/rules"]
+    assert gains(({}, linked), ({}, linked)) == []

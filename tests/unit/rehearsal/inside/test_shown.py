@@ -131,3 +131,11 @@ def test_what_is_hidden_is_closed_whatever_its_mode(open_folder: Path, monkeypat
     monkeypatch.setattr(shown, "HIDDEN", (open_folder / "ours",))
     assert not is_open(file(open_folder / "ours/identity.age"))
     assert is_open(file(open_folder / "ours.toml"))
+
+
+def test_a_path_outside_that_leads_to_the_candidate_is_a_file_of_it(tmp_path: Path) -> None:
+    outside = {"/etc/policyd/rules": "policyd/rules.conf"}
+    stage = shown.StagedFolder(tmp_path / "stage", Path("/var/live/postfix"), Path("/etc/postfix"), outside)
+
+    assert stage.follow("/etc/policyd/rules") == stage.root / "policyd/rules.conf"
+    assert stage.follow("/etc/policyd/other") == "/etc/policyd/other"
