@@ -89,7 +89,7 @@ class OuterLinks:
         for link, path in live.links.items():
             with suppress(OSError):
                 self._take(link)
-                if not _leads(link, self._live / path):
+                if not _leads(link, self._live / path) or os.path.lexists(_beside(link)):
                     self._host.symlink(link, self._live / path)
         for link in sorted(self._kept() - live.links.keys()):
             with suppress(OSError):
@@ -142,8 +142,8 @@ class OuterLinks:
 
     def _place(self, source: Path, link: Path) -> None:
         """Put a copy of a file or of a link in place by one rename."""
-        beside = link.with_name(f".{link.name}.new")
-        self._host.remove(beside)  # a link, of a pass that was killed
+        beside = _beside(link)
+        self._host.remove(beside)  # of a pass that was killed
         self._copied(source, beside)
         self._host.rename(beside, link)
 
@@ -153,6 +153,11 @@ class OuterLinks:
         else:
             self._host.copy(source, copy)
             self._host.sync(copy)
+
+
+def _beside(link: Path) -> Path:
+    """Return where effects.py has a new link, or a copy is, before it gets its name by one rename."""
+    return link.with_name(f".{link.name}.new")
 
 
 def _leads(link: Path, to: Path) -> bool:

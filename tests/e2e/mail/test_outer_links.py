@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import time
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.e2e.adopted_host import MAIL, PROVEN, SETTINGS, UNREHEARSED, AdoptedHost
+from tests.e2e.crash_driver import KILLED, RELOAD, CrashDriver, points, survive, told
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -157,3 +159,68 @@ def test_a_folder_that_makes_root_can_not_be_allowed(adopted: AdoptedHost) -> No
 
     assert ran.status != 0
     assert "root acts on what is in /etc/cron.d" in ran.text
+
+
+# ---- killed ----------------------------------------------------------------------------------------------------------
+
+
+class _Outside(CrashDriver):
+    """Puts the folder outside back too, and tells what is in it."""
+
+    def save(self, base: str) -> None:
+        """Remember it as well."""
+        super().save(base)
+        self.adopted.sh(f"cp -a /etc/policyd {self.base}")
+
+    def restore(self, activate: str = RELOAD) -> None:
+        """Make it what it was."""
+        super().restore(f"rm -rf /etc/policyd; cp -a {self.base}/policyd /etc; {activate}")
+
+    def left(self) -> str:
+        """Return that, and what is in the folder."""
+        return super().left() + self.adopted.sh("ls -lA /etc/policyd; cat /etc/policyd/*")
+
+    def whole(self) -> str:
+        """Fail unless the folder has what the live generation says, and nothing else."""
+        live = super().whole()
+        manifest = json.loads(self.adopted.sh("cat $(readlink -f /etc/postfix)/../manifest.json"))
+        (path,) = manifest.get("links") or [""]
+        word = self.adopted.sh(f"cat /etc/postfix/{path}") if path else checks("by the host").strip()
+        assert self.adopted.sh(f"cat {LINK}; ls -A /etc/policyd") == f"{word}\nchecks"
+        return live
+
+
+def recovers_alone(crasher: CrashDriver, tried: list[tuple[int, str]]) -> None:
+    """Fail unless recovery without a branch to go to leaves old or new whole."""
+    tip = crasher.adopted.tip()
+    for number, when in tried:
+        crasher.restore()
+        assert crasher.run("once", at=number, when=when).status == KILLED
+        crasher.adopted.git("update-ref", "-d", "refs/heads/main")
+        crasher.run("once")
+        crasher.whole()
+        crasher.answers(f"recovered from {when} effect {number}")
+        crasher.adopted.git("update-ref", "refs/heads/main", tip)
+    assert crasher.run("once").status == 0
+
+
+def test_a_link_that_comes_is_led_elsewhere_and_goes_killed_anywhere(capsys: pytest.CaptureFixture[str]) -> None:
+    with AdoptedHost(settle="20ms", daemon=False, settings=ALLOWED + UNREHEARSED) as adopted:
+        adopted.sh("cd /etc/postfix && rm -rf *.proto makedefs.out sasl")
+        adopted.sh(f"mkdir /etc/policyd && cat >{LINK} <<'END'\n{checks('by the host')}END\n{OLD}")
+        before = adopted.sh(KEPT)
+        crasher = _Outside(adopted)
+        elsewhere = LINKED.replace("policyd/checks:", "policyd/other:")
+        for what, mail, word in (
+            ("comes", LINKED, "first"), ("is led elsewhere", elsewhere, "other"), ("goes", NAMED, "by the host"),
+        ):  # fmt: skip
+            files = {"mail.yaml": mail, SOURCE: checks("first"), "files/policyd/other": checks("other")}
+            adopted.write_past_hook(files, what)
+            crasher.save(what.replace(" ", "-"))
+            whole = crasher.run("once")
+            assert whole.status == 0, whole.output
+            tried = points(whole.effects, since="rename")
+            ends = survive(crasher, ("once",), tried, lambda: word in adopted.sh(f"cat {LINK}"), {0})  # noqa: B023
+            told(capsys, f"a link that {what}", tried, ends)
+            recovers_alone(crasher, tried)
+        assert adopted.sh(KEPT) == before

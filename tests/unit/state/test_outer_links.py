@@ -172,6 +172,7 @@ def test_killed_at_any_effect_the_next_pass_leaves_old_or_new_whole(tmp_path: Pa
             place.generations.switch(before)  # as recovery does
             assert place.there == ((b"the host's\n", 0o644, False) if comes else (b"first\n", 0o644, True)), number
             assert place.generations.drift() == ()
+            assert [path.name for path in place.link.parent.iterdir()] == [place.link.name]
         else:
             break
     assert number > 3, "each effect was tried"
