@@ -70,7 +70,7 @@ def _of_link(link: Path, links: OuterLinks) -> str:
         if reason := _of_another(folder, is_folder=True):
             return f"{reason}; the folder of a link, and all above it, must be root's alone"
     if not os.access(link.parent, os.W_OK):
-        return f"{link.parent} can't be written here; run deploy/install again, which lets the daemon write there"
+        return f"{link.parent} can't be written here; run `deploy/install` again, which lets the daemon write there"
     if link.is_symlink():
         is_of_another = _LIVE in str(link.readlink()) and not links.is_ours(link)
         return f"another instance has it, and it leads to {link.readlink()}" if is_of_another else ""

@@ -91,6 +91,7 @@ def _placed(order: Order, before: Generation, staged: Staged, edges: Edges) -> G
     try:
         after = generations.place(staged.stage, order.plan.target, order.revision, order.source, order.deviations)
         made = after.path
+        generations.outer_links.bring_in(before)
         if generations.drift():
             generations.taint(before)
         edges.journal.step(Step.SWAP)

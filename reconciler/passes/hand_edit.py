@@ -73,8 +73,6 @@ class Found:
 def find(edges: Edges) -> Found:
     """Find the edited files and the author of the edit; with policy ``commit``, mark the generation as not kept yet."""
     live = edges.generations.live()
-    if live:
-        edges.generations.outer_links.bring_in(live)
     files = drift(live, edges)
     if live is None or not files:
         return Found(files, before=live)

@@ -81,12 +81,14 @@ def test_a_file_outside_is_used_rolled_back_and_gives_its_place_back(adopted: Ad
 def test_a_rescue_gives_the_place_back_byte_for_byte(adopted: AdoptedHost) -> None:
     before = adopted.sh(KEPT)
     assert adopted.push({"mail.yaml": LINKED, SOURCE: checks("first")}).accepted
+    adopted.stop_daemon()
     adopted.sh(f"sed -i s/first/edited/ {LINK}")  # which puts a file in the place of the link
 
     ran = adopted.reconciler("rescue")
 
     assert ran.status == 0, ran.text
     assert adopted.sh(KEPT) == before
+    assert "edited" in adopted.sh("cat /var/lib/reconciler/generations/*/postfix/policyd/checks"), "the evidence"
 
 
 def test_the_candidate_is_rehearsed_with_its_own_file(adopted: AdoptedHost) -> None:

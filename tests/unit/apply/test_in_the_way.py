@@ -174,4 +174,4 @@ def test_a_folder_where_the_daemon_can_not_write_is_told_with_the_way_out(
 
     (text,) = of_link(tmp_path, outside / "rules")
 
-    assert "run deploy/install again" in text
+    assert "run `deploy/install` again" in text
