@@ -80,7 +80,7 @@ def merged(desired: Desired, edges: Edges) -> Understood:
 def asked(understood: Understood, edges: Edges, gathered: list[Facts] | None) -> Understood:
     """Return what was understood of a commit with the facts that it refers to, as they are without what is live."""
     known = _asked(understood, edges, gathered)
-    return known._replace(facts=without_files(known.facts, _owned(edges)))
+    return known._replace(facts=without_files(known.facts, _owned(known.facts, edges)))
 
 
 def asked_again(before: Facts, edges: Edges, *, ask: bool, known: Sequence[Facts | FromOthers] = ()) -> Facts:
@@ -90,14 +90,14 @@ def asked_again(before: Facts, edges: Edges, *, ask: bool, known: Sequence[Facts
     """
     facts = gather_again(edges.host, edges.settings, before, ask=ask, known=known)
     gone = {path for path, there in before.files.items() if not there}
-    return without_files(facts, [path for path in _owned(edges) if path in gone])
+    return without_files(facts, [path for path in _owned(facts, edges) if path in gone])
 
 
-def _owned(edges: Edges) -> Collection[str]:
+def _owned(facts: Facts, edges: Edges) -> Collection[str]:
     """Return the paths of the files, and of the links to them, that only what is live brings."""
     if (live := edges.generations.live()) is None:
         return ()
-    files = [f"{edges.settings.config_directory}/{path}" for path in live.files]
+    files = [f"{facts.directory}/{path}" for path in live.files]
     return *files, *edges.generations.outer_links.brought(live)
 
 
