@@ -106,8 +106,10 @@ class OuterLinks:
     def keep_as_files(self, live: Generation) -> None:
         """Replace the links by copies of their files: reconciler leaves, and the other programs stay."""
         for link, path in live.links.items():
-            if self.is_ours(link):
+            if self.is_ours(link) and (live.root / path).is_file():
                 self._place(live.root / path, link)
+            elif self.is_ours(link):
+                self._host.remove(link)
         self._host.remove(self._rescue)
 
     def _take(self, link: Path) -> None:

@@ -113,8 +113,8 @@ def opened(found: Reached) -> Iterator[int]:
 class StagedFolder(NamedTuple):
     """The folder of the candidate, *root*, which is shown as *place*; the configuration directory *link* leads there.
 
-    So do *outside* from other paths, each to a file in it.
-    The candidate is root's alone, so nothing in it is exchanged.
+    *outside* are paths elsewhere, each with the file of the candidate that it leads to. The candidate is root's alone,
+    so nothing in it is exchanged.
     """
 
     root: Path

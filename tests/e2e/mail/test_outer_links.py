@@ -153,6 +153,22 @@ def test_what_the_settings_do_not_allow_is_refused_with_the_setting(adopted: Ado
     assert adopted.sh("ls -A /etc/cron.d | grep -c job || true") == "0"
 
 
+def test_a_folder_that_is_allowed_no_more_has_pushes_wait_until_the_link_goes(adopted: AdoptedHost) -> None:
+    assert adopted.push({"mail.yaml": LINKED, SOURCE: checks("first")}).accepted
+    adopted.stop_daemon()
+    adopted.host.write("/etc/reconciler.toml", PROVEN + SETTINGS.format(settle="100ms") + UNREHEARSED)
+    adopted.start_daemon()
+
+    waits = adopted.push({SOURCE: checks("second")})
+    assert "files.folders" in waits.text, waits.text
+    assert not waits.accepted, waits.text
+    assert checked(adopted) == "first"
+
+    goes = adopted.push({"mail.yaml": NAMED, SOURCE: None})
+    assert goes.accepted, goes.text
+    assert checked(adopted) == "by the host"
+
+
 def test_a_folder_that_makes_root_can_not_be_allowed(adopted: AdoptedHost) -> None:
     text = PROVEN + SETTINGS.format(settle="100ms") + '[files]\nfolders = ["/etc/cron.d"]\n'
     adopted.host.write("/etc/reconciler.toml", text)

@@ -245,6 +245,15 @@ def test_whoever_leaves_reconciler_keeps_the_files(place: Place) -> None:
     assert not (place.generations.state / "rescue/outside").exists()
 
 
+def test_whoever_leaves_without_the_file_keeps_no_link_to_it(place: Place) -> None:
+    place.goes_live(place.with_rules("first\n"))
+    (place.generations.config_directory / "policyd/rules.conf").unlink()
+
+    place.generations.release()
+
+    assert not os.path.lexists(place.link)
+
+
 def test_a_record_that_is_damaged_is_made_anew(place: Place) -> None:
     place.link.write_text("the host's\n")
     place.goes_live(place.with_rules("first\n"))
