@@ -13,7 +13,7 @@ import os
 from pathlib import Path
 
 from reconciler.daemon.malloc import return_free_memory
-from reconciler.postfix.past import forget_oldest, forget_passes
+from reconciler.model.past import forget_oldest, forget_passes
 
 _GROWN = 2 << 20  # bytes: a pass with nothing to do takes less
 _AT_ONCE = 16

@@ -13,7 +13,7 @@ from reconciler.desired import yaml_reader
 from reconciler.desired.yaml_reader import Document
 from reconciler.desired.yaml_scalars import Bracketed
 from reconciler.model import SecretName, Where
-from reconciler.postfix.past import Past
+from reconciler.model.past import Past
 
 if TYPE_CHECKING:
     from reconciler.desired.budget import Budget

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from reconciler.model import Finding, Parameter, Service, Where, did_you_mean, error_at
 from reconciler.model.ascii_text import SPACE, split_words
-from reconciler.postfix.past import Past
+from reconciler.model.past import Past
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

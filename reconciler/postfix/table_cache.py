@@ -10,7 +10,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, ClassVar
 
 from reconciler.model import limits
-from reconciler.postfix.past import Past, condensed
+from reconciler.model.past import Past, condensed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable

@@ -12,8 +12,8 @@ from array import array
 from itertools import chain, pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
+from reconciler.model.past import Past, condensed
 from reconciler.postfix.aliases import domain_of, holds_domains, targets
-from reconciler.postfix.past import Past, condensed
 from reconciler.postfix.table_parts import each, moved
 from reconciler.postfix.tables import Entries, walk
 

@@ -15,7 +15,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from reconciler.model import limits
-from reconciler.postfix.past import Past, condensed
+from reconciler.model.past import Past, condensed
 from reconciler.postfix.tables import PATTERN_TYPES, count_entries, is_plain
 
 if TYPE_CHECKING:

@@ -18,8 +18,8 @@ from reconciler.desired.load import load
 from reconciler.features.composition import compose
 from reconciler.model import File
 from reconciler.model.errors import InvalidSource
+from reconciler.model.past import Past
 from reconciler.postfix import table_keys, table_parts
-from reconciler.postfix.past import Past
 from reconciler.postfix.table_cache import CachedTable
 from tests.unit.desired_states import HEALTHY
 from tests.unit.host_facts import HOST

@@ -16,8 +16,8 @@ from reconciler.desired.lint import lint, mentioned
 from reconciler.desired.load import load
 from reconciler.features.composition import compose
 from reconciler.model.errors import InvalidSource
+from reconciler.model.past import Past
 from reconciler.postfix import syntax, table_keys, table_parts, tables
-from reconciler.postfix.past import Past
 from reconciler.postfix.reached import named_words
 from reconciler.postfix.table_cache import CachedTable
 from reconciler.rules import alias_loops, alias_users

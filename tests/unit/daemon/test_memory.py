@@ -6,7 +6,7 @@ import pytest
 
 from reconciler.daemon import memory as module
 from reconciler.daemon.memory import MemoryBound, resident
-from reconciler.postfix.past import Past, forget_oldest
+from reconciler.model.past import Past, forget_oldest
 
 MIB = 1 << 20
 

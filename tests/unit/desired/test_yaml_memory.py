@@ -11,7 +11,7 @@ from reconciler.desired.budget import Budget
 from reconciler.desired.yaml_scalars import Bracketed
 from reconciler.model import File, Finding, limits
 from reconciler.model.errors import InvalidSource
-from reconciler.postfix.past import Past
+from reconciler.model.past import Past
 
 SITE = """\
 domains: [a.test, b.test]

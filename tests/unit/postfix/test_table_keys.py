@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from reconciler.model import Table
+from reconciler.model.past import Past
 from reconciler.postfix import table_keys, table_parts
 from reconciler.postfix.aliases import domain_of, targets
-from reconciler.postfix.past import Past
 from reconciler.postfix.table_keys import malformed, may_hold_twice, may_lead_on
 from reconciler.postfix.tables import Entries, read_table
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from reconciler.model import Table
+from reconciler.model.past import Past
 from reconciler.postfix import table_parts
-from reconciler.postfix.past import Past
 from reconciler.postfix.row_habits import odd_rows
 from reconciler.postfix.table_parts import (
     each,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from reconciler.postfix.past import Past, condensed, forget_oldest, forget_passes
+from reconciler.model.past import Past, condensed, forget_oldest, forget_passes
 
 
 def test_the_least_recently_used_value_is_dropped_for_another() -> None:
