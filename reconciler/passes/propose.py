@@ -50,10 +50,10 @@ class ProposedRepository(Repository):
         super().__init__(real.path, real.branch, Host())
         self._files, self._parent = files, parent
 
-    def read(self, revision: Revision, without: Callable[[str], bool] = lambda _: False) -> Tree:
+    def read(self, revision: Revision, without: Callable[[str], bool] | None = None) -> Tree:
         """Return the proposed files, or the files of a real commit."""
         if revision.oid in ("", NO_NAME):
-            return {path: file for path, file in self._files.items() if not without(path)}
+            return {path: file for path, file in self._files.items() if not (without and without(path))}
         return super().read(revision, without)
 
     def between(self, old: str, new: str) -> list[Revision]:

@@ -30,6 +30,9 @@ _LOOSE = re.compile(rb"([a-z]+) ([0-9]+)\0")
 _HEADER = 32  # bytes, in which the header of an object is
 
 
+Handle = pygit2.Repository
+
+
 class ObjectTooLarge(InvalidSource):
     """A commit, a tag or a list of files is too large to be read."""
 
@@ -109,6 +112,22 @@ def commit_in(handle: pygit2.Repository, oid: pygit2.Oid | str) -> pygit2.Commit
             return None
         oid = found.target
     return None
+
+
+def entries(handle: pygit2.Repository, oid: str) -> list[tuple[str, str, int]]:
+    """Return the name, the object and the mode of each entry of a list of files."""
+    tree = whole(handle, oid)[oid]
+    if not isinstance(tree, pygit2.Tree):
+        raise ValueError(f"object {oid} is not a tree")  # noqa: TRY004 - damage, as whole() reports it
+    return [
+        ((entry.raw_name or b"").decode("utf-8", "backslashreplace"), str(entry.id), int(entry.filemode))
+        for entry in tree
+    ]
+
+
+def size(handle: pygit2.Repository, oid: str) -> int:
+    """Return the size of an object; its content is not read."""
+    return int(handle.odb.read_header(oid)[1])
 
 
 def named(handle: pygit2.Repository, name: str) -> pygit2.Oid | str:

@@ -28,20 +28,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 import pygit2
-from pygit2.enums import ConfigLevel, FileMode, Option, RepositoryOpenFlag
+from pygit2.enums import ConfigLevel, Option, RepositoryOpenFlag
 
-from reconciler.model import File, Finding, Revision, Tree, Where, limits, printable
+from reconciler.model import File, Revision, Tree, printable
 from reconciler.model.ascii_text import SPACE, split_lines
 from reconciler.model.errors import CommandFailed, InvalidSource, ReconcilerError, Unavailable
 from reconciler.repository import git, objects
 from reconciler.repository.inspection import Inspection, candidates
+from reconciler.repository.listing import listed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
-
-    Without = Callable[[str], bool]
+    from collections.abc import Callable, Iterable
 
     from reconciler.host.effects import Completed, Host
+    from reconciler.repository.listing import Without
 
 T = TypeVar("T")
 MAX_SHOWN = 200  # characters of an author or a subject
@@ -129,17 +129,16 @@ class Repository:
             return found
         raise UnknownRevision(f'repository {self.path}: there is no commit "{printable(name)}"')
 
-    def read(self, revision: Revision, without: Without = lambda _: False) -> Tree:
+    def read(self, revision: Revision, without: Without | None = None) -> Tree:
         """Return the files of a commit; each digest is its blob's name, and the bytes are read only on demand.
 
         Files and folders whose path *without* returns True for are left out, whatever they are.
         """
         self._ask(lambda handle: objects.whole(handle, revision.oid))
-        root = pygit2.Oid(hex=revision.tree)
-        entries, findings = self._ask(lambda handle: _entries(handle, root, without), deep=True)
+        files, findings = self._ask(lambda handle: listed(handle, revision.tree, without), deep=True)
         if findings:
             raise InvalidSource(findings)
-        return {path: File(oid, mode, "", partial(self._content, oid, path)) for path, oid, mode in entries}
+        return {path: File(oid, mode, "", partial(self._content, oid, path)) for path, oid, mode, _ in files}
 
     def is_ancestor(self, old: str, new: str) -> bool:
         """Return whether *old* is an ancestor of *new*, so moving there is no rewind; False if *old* is missing.
@@ -305,7 +304,7 @@ class Repository:
         return Unavailable(f"repository {self.path}: {what}")
 
 
-# ---- commits and trees -----------------------------------------------------------------------------------------------
+# ---- commits --------------------------------------------------------------------------------------------------------
 
 
 def _revision(handle: pygit2.Repository, oid: pygit2.Oid | str) -> Revision | None:
@@ -335,78 +334,3 @@ def revision_of(commit: pygit2.Commit) -> Revision:
         committed_at=committed_at,
         trailers=git.trailers_in(message),
     )
-
-
-def _entries(
-    handle: pygit2.Repository, root: pygit2.Oid, without: Without
-) -> tuple[list[tuple[str, str, int]], list[Finding]]:
-    """Return the files below a tree as path, blob and mode, and the findings about them."""
-    files: list[tuple[str, str, int]] = []
-    findings: list[Finding] = []
-    count, pending, sizes = 0, [("", root)], dict[str, int]()
-    while pending:
-        prefix, oid = pending.pop()
-        for entry in _tree(handle, oid):
-            name = (entry.raw_name or b"").decode("utf-8", "backslashreplace")
-            if without(prefix + name):
-                continue
-            count += 1
-            if count > limits.ENTRIES:
-                text = f"more than {limits.ENTRIES} files and folders in one commit"
-                return [], [_invalid("too-many-files", prefix.rstrip("/") or ".", text)]
-            path, mode = prefix + name, entry.filemode
-            wrong = _wrong(path, name, mode)
-            if not wrong and mode != FileMode.TREE:
-                sizes[path] = handle.odb.read_header(entry.id)[1]
-                wrong = _too_large(path, sizes[path])
-            if wrong:
-                findings.append(wrong)
-            elif mode == FileMode.TREE:
-                pending.append((f"{path}/", entry.id))
-            else:
-                files.append((path, str(entry.id), int(mode)))
-    findings += _too_much(sizes) if not findings else ()
-    return sorted(files), sorted(findings, key=lambda finding: finding.where)
-
-
-def _too_large(path: str, size: int) -> Finding | None:
-    if size <= limits.BYTES:
-        return None
-    text = f'"{path}" holds {size >> 20} MiB; the limit is {limits.BYTES >> 20} MiB'
-    return _invalid("file-too-large", path, text)
-
-
-def _too_much(sizes: dict[str, int]) -> Iterator[Finding]:
-    """Yield an error if the files together are too large, at the largest one; a file under two names counts twice."""
-    if sum(sizes.values()) > limits.BYTES:
-        largest = max(sizes, key=lambda path: (sizes[path], path))
-        text = (
-            f"the files of this commit hold {sum(sizes.values()) >> 20} MiB together; the limit is"
-            f" {limits.BYTES >> 20} MiB; the largest is {largest} with {sizes[largest] >> 20} MiB"
-        )
-        yield _invalid("commit-too-large", largest, text)
-
-
-def _tree(handle: pygit2.Repository, oid: pygit2.Oid) -> Iterator[pygit2.Object]:
-    tree = objects.whole(handle, oid)[oid]
-    if not isinstance(tree, pygit2.Tree):
-        raise ValueError(f"object {oid} is not a tree")  # noqa: TRY004 - the repository's trouble, as _ask() takes it
-    return iter(tree)
-
-
-def _wrong(path: str, name: str, mode: int) -> Finding | None:
-    plain = name.isprintable() and not set('\\/"') & set(name) and name.lower() not in {"", ".", "..", ".git"}
-    if not plain or len(path) > limits.PATH:
-        shown = printable(path)[: limits.PATH]
-        return _invalid("unsafe-path", shown, f'"{shown}" is not a plain path name; rename it')
-    if mode == FileMode.LINK:
-        return _invalid(
-            "symlink", path, f'"{path}" is a symbolic link, which is never followed; commit the file itself'
-        )
-    if mode == FileMode.COMMIT:
-        return _invalid("submodule", path, f'"{path}" is a submodule; commit its files themselves')
-    return None
-
-
-def _invalid(rule: str, path: str, text: str) -> Finding:
-    return Finding(rule=rule, where=Where(path), text=text, subject=path)
