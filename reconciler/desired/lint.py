@@ -14,6 +14,7 @@ from reconciler.desired.budget import BoundedFindings, Budget, bound_values
 from reconciler.desired.causes import without_consequences
 from reconciler.features.composition import FEATURES
 from reconciler.model import Mentioned
+from reconciler.postfix.alike import with_alike
 from reconciler.postfix.derived import keeping
 from reconciler.postfix.target_facts import with_files
 from reconciler.rules import RULES
@@ -39,9 +40,10 @@ def mentioned(merged: Contribution, facts: Facts) -> Mentioned:
 
     Raises InvalidSource if the settings are too large together.
     """
+    bound_values(merged, facts)
+    few = with_alike(merged, facts)
     with keeping():
-        bound_values(merged, facts)
-        questions = [part.mentioned(merged, facts) for part in _PARTS]
+        questions = [part.mentioned(few, facts) for part in _PARTS]
     return Mentioned(*(frozenset().union(*asked) for asked in zip(*questions, strict=True)))
 
 
@@ -51,10 +53,12 @@ def lint(desired: Desired, facts: Facts, merged: Contribution, budget: Budget | 
     The commit's allowances have been applied to the findings.
     """
     budget, facts = budget or Budget(), with_files(facts, merged)
-    found = BoundedFindings(budget, desired.findings)
+    found, few = BoundedFindings(budget, desired.findings), with_alike(merged, facts)
     with keeping():
         for part in _PARTS:
-            found += part.rules(desired, facts, merged)
+            # Where there is a finding, each of the services that are alike may have it.
+            if few is merged or any(True for _ in part.rules(desired, facts, few)):
+                found += part.rules(desired, facts, merged)
             budget.look()
     placed = without_consequences(map(desired.at_home, found), _STAGES)
     findings = list(allowances.honour(placed, desired.allowances, _ALLOWABLE, PASSING | allowances.STAGED))

@@ -88,7 +88,8 @@ class Contribution:
 
     *files* are those that Postfix's folder gets as they are, by their paths. A service of None removes the service of
     that name which features below contribute. *master* is the text of master.cf to the byte, for as long as its
-    services are those of the text.
+    services are those of the text. *alike* are the keys of services that need not be judged one by one, because they
+    are like another one (postfix/alike.py).
     """
 
     parameters: Mapping[str, Parameter] = field(default_factory=dict)
@@ -97,6 +98,7 @@ class Contribution:
     companions: Mapping[str, Companion] = field(default_factory=dict)
     files: Mapping[str, DeployedFile] = field(default_factory=dict)
     master: bytes = b""
+    alike: frozenset[str] = frozenset()
 
     def over(self, below: Contribution) -> Contribution:
         """Return both merged, without removed services; this contribution takes precedence over *below*."""

@@ -16,7 +16,7 @@ from reconciler.postfix.derived import derived
 from reconciler.postfix.macros import MalformedMacro, cost, expand
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from reconciler.model import Contribution, Facts, Parameter, Service, Where
 
@@ -119,8 +119,15 @@ class Scope:
 
 @derived
 def scopes(merged: Contribution, facts: Facts) -> tuple[Scope, ...]:
-    """Return the scope of main.cf, then the scope of each service."""
-    return Scope(merged, facts), *(Scope(merged, facts, service) for service in merged.entries)
+    """Return the scope of main.cf, then the scope of each service; of those that are alike, of the first."""
+    services = (service for key, service in merged.services.items() if service and key not in merged.alike)
+    return Scope(merged, facts), *(Scope(merged, facts, service) for service in services)
+
+
+def every_scope(merged: Contribution, facts: Facts) -> Iterator[Scope]:
+    """Yield the scope of main.cf, then the scope of each service."""
+    yield Scope(merged, facts)
+    yield from (Scope(merged, facts, service) for service in merged.entries)
 
 
 def words(text: str) -> list[str]:

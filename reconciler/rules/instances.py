@@ -13,7 +13,7 @@ import posixpath
 from typing import TYPE_CHECKING
 
 from reconciler.model import UNWRITTEN, Finding, Parameter, nothing_mentioned
-from reconciler.postfix.scopes import Scope, scopes
+from reconciler.postfix.scopes import Scope, every_scope
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -96,7 +96,8 @@ def _at_boot(main: Scope) -> Iterator[Finding]:
 def _log_name(main: Scope) -> Iterator[Finding]:
     """Warn if the lines of two instances look alike in the mail log of the host."""
     own = main.value("syslog_name")
-    for scope in () if main.value("maillog_file") else scopes(main.merged, main.facts):
+    is_alone = main.value("maillog_file") or not main.facts.instances
+    for scope in () if is_alone else every_scope(main.merged, main.facts):
         option = next((one for one in scope.written if one.name == "syslog_name"), None)
         parameter, tag = (
             option or (None if scope.service else _setting(main, "syslog_name")),

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
+from reconciler.desired import lint
 from tests.unit import large_states, test_corpus, test_mistakes
 from tests.unit.test_corpus import BROKEN, FIELD_BROKEN, FIELD_HEALTHY, HEALTHY, INSTALLED, decided_here
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
     from reconciler.model import Facts, File, Finding
 
-MANY, MOST, EACH = 50, 2000, 32
+FEW, MANY, MOST, EACH = 4, 50, 2000, 32
 FIRST = 1001  # cases have sites of their own
 OF_BOTH = frozenset({"unasked-sites", "unused-table"})
 """Of a case that sets what names the tables of the sites."""
@@ -84,6 +85,14 @@ def difference(case: Case, count: int) -> list[str]:
 )
 def test_what_is_found_among_many_sites_is_what_is_found_without_them(case: Case, count: int) -> None:
     assert difference(case, count) == []
+
+
+@pytest.mark.parametrize("case", [pytest.param(case, id=case.name) for case in every()])
+def test_of_what_is_alike_as_much_is_found_as_of_each_by_itself(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    files, host = sites(FEW)
+    found = case.judge(files | case.files, host)
+    monkeypatch.setattr(lint, "with_alike", lambda merged, _: merged)
+    assert case.judge(files | case.files, host) == found
 
 
 if __name__ == "__main__":

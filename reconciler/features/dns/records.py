@@ -25,7 +25,7 @@ from reconciler.features.secret_names import one_secret
 from reconciler.features.section import Section
 from reconciler.features.sites import owner_of, sites_in
 from reconciler.model import Finding, SecretName, Where, error_at, limits
-from reconciler.postfix.scopes import Scope, scopes
+from reconciler.postfix.scopes import Scope, every_scope
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -254,7 +254,7 @@ def _is_public(address: IPv4Address | IPv6Address) -> bool:
 def _bound_addresses(context: DnsContext) -> dict[str, list[str]]:
     """Return the other addresses that mail leaves from, by site; those of all mail are under ""."""
     addresses: dict[str, list[str]] = {}
-    for scope in scopes(context.merged, context.facts):
+    for scope in every_scope(context.merged, context.facts):
         bound = addresses.setdefault(owner_of(scope.service) if scope.service else "", [])
         for name in ("smtp_bind_address", "smtp_bind_address6"):
             if scope.parameter(name) in scope.written:
