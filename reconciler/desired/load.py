@@ -243,11 +243,11 @@ def _graft(merged: Document, entries: Iterable[tuple[str, Document]], findings: 
 
 
 def _nulls(read: Document) -> Iterator[Finding]:
-    for path, where in read.places.items():
+    for path, where in _places_of(read, type(None)):
         in_list = isinstance(at(read.value, path[:-1]), list)  # where the schema reports the missing value
         if "=" in path[-1]:
             continue  # {name=value}, which is reported as a name
-        if path[0] in _SCHEMAS and not in_list and at(read.value, path) is None and not _holds_nulls(path[:-1]):
+        if path[0] in _SCHEMAS and not in_list and not _holds_nulls(path[:-1]):
             yield error_at("null-value", where, schema_errors.no_value(path), ".".join(path))
 
 
@@ -372,9 +372,14 @@ def _unknown_secrets(used: Iterable[tuple[Where, str]], names: list[str]) -> Ite
 
 
 def _secret_names(merged: Document) -> Iterator[tuple[Where, str]]:
-    for path, where in merged.places.items():
-        if isinstance(value := at(merged.value, path), SecretName):
-            yield where, value.name
+    for path, where in _places_of(merged, SecretName):
+        yield where, at(merged.value, path).name
+
+
+def _places_of(read: Document, kind: type) -> list[tuple[yaml_reader.Path, Where]]:
+    """Return the path and the place of each value of a kind, in the order of the places."""
+    paths = set(yaml_reader.paths_of(read.value, kind))
+    return [(path, where) for path, where in read.places.items() if path in paths] if paths else []
 
 
 def _values(documents: Iterable[Document], own: list[Service]) -> Iterator[str]:

@@ -6,7 +6,7 @@ read() returns what yaml_reader.read() would. What is kept is small, and bounded
 
 from __future__ import annotations
 
-import json
+import marshal
 from typing import TYPE_CHECKING, Any
 
 from reconciler.desired import yaml_reader
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _MOST = 20_000
 _LARGEST = 4096  # bytes of a document that is kept
 _LIST, _BRACKETED, _SECRET = "list", "bracketed", "secret"
-_kept: Past[str] = Past(_MOST)
+_kept: Past[bytes] = Past(_MOST)
 
 
 def read(path: str, file: File, findings: list[Finding], budget: Budget) -> Document:
@@ -45,21 +45,21 @@ def has_read(file: File) -> bool:
     return _kept.used(file.digest) is not None
 
 
-def _packed(document: Document) -> str:
+def _packed(document: Document) -> bytes:
     places, keys = (
         [(key, where.line, where.column) for key, where in kind.items()] for kind in (document.places, document.keys)
     )
-    return json.dumps((_plain(document.value), places, keys))
+    return marshal.dumps((_plain(document.value), places, keys))
 
 
-def _unpacked(packed: str, path: str) -> Document:
-    value, *kinds = json.loads(packed)
-    places, keys = ({tuple(key): Where(path, line, column) for key, line, column in kind} for kind in kinds)
+def _unpacked(packed: bytes, path: str) -> Document:
+    value, *kinds = marshal.loads(packed)  # noqa: S302 - from _packed() alone
+    places, keys = ({key: Where(path, line, column) for key, line, column in kind} for kind in kinds)
     return Document(_valued(value), places, keys)
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401 - YAML's values
-    """Return a value as JSON has it: a list begins with what it stands for."""
+    """Return a value without types of our own: a list begins with what it stands for."""
     if isinstance(value, dict):
         return {key: _plain(inner) for key, inner in value.items()}
     if isinstance(value, list):

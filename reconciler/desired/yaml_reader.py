@@ -82,6 +82,16 @@ def _paths(value: Any, path: Path) -> Iterator[Path]:  # noqa: ANN401 - YAML's v
         yield from _paths(item, (*path, str(key)))
 
 
+def paths_of(value: Any, kind: type, path: Path = ()) -> Iterator[Path]:  # noqa: ANN401 - YAML's values
+    """Yield the path of each value of a kind that is no list and no mapping."""
+    if isinstance(value, kind):
+        yield path
+    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, item in inner:
+        if isinstance(item, kind | dict | list):
+            yield from paths_of(item, kind, (*path, str(key)))
+
+
 def read(path: str, file: File, findings: list[Finding], budget: Budget | None = None) -> Document:
     """Read one file; append its errors to *findings*, and return an empty document if it can't be read."""
     content = file.read()

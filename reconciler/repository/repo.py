@@ -33,6 +33,7 @@ from pygit2.enums import ConfigLevel, Option, RepositoryOpenFlag
 from reconciler.model import File, Revision, Tree, printable
 from reconciler.model.ascii_text import SPACE, split_lines
 from reconciler.model.errors import CommandFailed, InvalidSource, ReconcilerError, Unavailable
+from reconciler.model.past import Past
 from reconciler.repository import git, objects
 from reconciler.repository.inspection import Inspection, candidates
 from reconciler.repository.listing import listed
@@ -47,6 +48,8 @@ T = TypeVar("T")
 MAX_SHOWN = 200  # characters of an author or a subject
 _FULL_NAME = re.compile(r"[0-9a-f]{40}")
 NOTES = "refs/notes/reconciler"
+_MOST_KEPT, _SMALL = 20_000, 512  # bytes
+_small: Past[bytes] = Past(_MOST_KEPT)
 _MAX_NOTE = 100_000  # one argument of a program holds at most 128 KiB
 _LEVELS = (ConfigLevel.SYSTEM, ConfigLevel.XDG, ConfigLevel.GLOBAL, ConfigLevel.PROGRAMDATA)
 # Reading repositories of other users is intended; only the repository's own configuration is read.
@@ -288,9 +291,14 @@ class Repository:
         return handle
 
     def _content(self, oid: str, path: str) -> bytes:
+        """Return the content of a blob; that of a small one is remembered, because each site has some."""
+        if (known := _small.used(oid)) is not None:
+            return known
         content = self._ask(lambda handle: objects.blob(handle, oid))
         if content is None:
             raise self._unavailable(f"object {oid} of {path} is not a file")
+        if len(content) <= _SMALL:
+            _small.keep(oid, content)
         return content
 
     def _reason(self, error: Exception) -> str:

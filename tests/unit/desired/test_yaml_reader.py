@@ -9,7 +9,7 @@ import pytest
 from reconciler.desired import yaml_reader
 from reconciler.desired.load import load
 from reconciler.desired.yaml_scalars import Bracketed, one_text, quoted
-from reconciler.model import File, Finding
+from reconciler.model import File, Finding, SecretName
 from reconciler.model.errors import InvalidSource
 from tests.unit.commits import load_commit, load_findings, parameter_in
 
@@ -148,3 +148,9 @@ def test_a_huge_yaml_file_is_refused_unread() -> None:
     [told] = load_findings("a: " + "x" * (1 << 20))
 
     assert "at most" in told.text
+
+
+def test_the_values_of_a_kind_are_found_at_any_depth() -> None:
+    value: dict[str, object] = {"a": None, "b": [None, "x", {"c": SecretName("s"), "d": None}], "e": {}}
+    assert [*yaml_reader.paths_of(value, type(None))] == [("a",), ("b", "0"), ("b", "2", "d")]
+    assert [*yaml_reader.paths_of(value, SecretName)] == [("b", "2", "c")]
