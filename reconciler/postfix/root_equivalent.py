@@ -13,6 +13,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
+from reconciler.postfix.alike import with_alike
 from reconciler.postfix.references import own_name, table_inside, tables_of
 from reconciler.postfix.routes import TRANSPORT_MAPS, TRANSPORTS, destinations, transport_of
 from reconciler.postfix.scopes import Scope, scopes, words
@@ -21,7 +22,7 @@ from reconciler.postfix.tables import Entries
 from reconciler.postfix.vocabulary import names
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from reconciler.model import Contribution, Facts, Parameter, Service, Table, Where
 
@@ -80,14 +81,20 @@ class Power(NamedTuple):
 
 def powers(merged: Contribution, facts: Facts) -> Iterator[Power]:
     """Yield those of the settings and of the services; tables_with_powers() has the entries of tables."""
-    for scope in scopes(merged, facts):
-        for parameter in scope.written:
-            yield from _of_setting(scope, parameter)
+    few = with_alike(merged, facts)
+    main, *services = scopes(few, facts)
+    yield from _of_settings([main])
+    if few is merged or any(True for _ in _of_settings(services)):
+        yield from _of_settings(scopes(merged, facts)[1:])
     for service in merged.entries:
         yield from _of_service(service)
 
 
 # ---- settings --------------------------------------------------------------------------------------------------------
+
+
+def _of_settings(among: Iterable[Scope]) -> Iterator[Power]:
+    return (power for scope in among for parameter in scope.written for power in _of_setting(scope, parameter))
 
 
 def _of_setting(scope: Scope, parameter: Parameter) -> Iterator[Power]:

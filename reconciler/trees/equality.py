@@ -44,11 +44,16 @@ _HOST_DECIDES = frozenset({"mynetworks"})
 
 def with_effects(plan: Plan, facts: Facts) -> Plan:
     """Return the plan with the effect of each change of a setting or a service, and what they then need of Postfix."""
-    if not any(change.kind in {Kind.PARAMETER, Kind.SERVICE} for change in plan.changes):
+    if not any(map(_may_be_the_same, plan.changes)):
         return plan
     live, target = _sides(plan, facts)
     changes = tuple(_judged(change, live, target) for change in plan.changes)
     return replace(plan, changes=changes, steps=activations(changes))
+
+
+def _may_be_the_same(change: Change) -> bool:
+    is_changed = change.before is not None and change.after is not None
+    return change.kind is Kind.PARAMETER or (change.kind is Kind.SERVICE and is_changed)
 
 
 def by_level(plan: Plan, facts: Facts) -> Iterator[Change]:
@@ -72,7 +77,7 @@ def _judged(change: Change, live: _Side, target: _Side) -> Change:
     if change.kind is Kind.PARAMETER:
         was, is_ = live.value(change.what), target.value(change.what)
         is_same, is_default = was == is_ is not None, change.before is None or change.after is None
-    elif change.kind is Kind.SERVICE and change.before is not None and change.after is not None:
+    elif _may_be_the_same(change):
         old, new = live.service(change.what), target.service(change.what)
         is_same, is_default = _are_same(old, new, live, target), _written(old) != _written(new)
     else:

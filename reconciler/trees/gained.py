@@ -24,11 +24,12 @@ def gained(plan: Plan, origin: Contribution, facts: Facts) -> tuple[Power, ...]:
     """Return the powers that *origin*, the contribution of the target, adds or changes; settings come first."""
     if plan.empty:
         return ()
-    live = settings_of(plan.live)
+    found, tables = list(powers(origin, facts)), list(tables_with_powers(origin, facts))
+    live = settings_of(plan.live) if found or tables else Contribution()
     known = {power.identity for power in powers(live, facts)}
-    settings = [power for power in powers(origin, facts) if power.identity not in known]
+    settings = [power for power in found if power.identity not in known]
     before = {used.identity for used in tables_with_powers(live, facts)}
-    for used in tables_with_powers(origin, facts):
+    for used in tables:
         settings += _changed(used, plan) if used.identity in before else used.powers()
     settings += _of_programs(plan, origin, facts)
     settings += _of_links(plan, origin)

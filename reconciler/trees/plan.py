@@ -33,6 +33,7 @@ from reconciler.model import (
 )
 from reconciler.model.ascii_text import SPACE
 from reconciler.model.errors import UnsafePlan
+from reconciler.postfix.master_changes import differing_services
 from reconciler.postfix.references import SUFFIXES
 from reconciler.postfix.syntax import one_line, read_main, read_master, show_service
 from reconciler.postfix.table_changes import differing
@@ -190,17 +191,21 @@ def _parameters(before: File | None, after: File | None, origin: Contribution) -
 
 
 def _services(before: File | None, after: File | None, origin: Contribution) -> Iterator[Change]:
-    (old, old_problems), (new, new_problems) = (read_master(_text(file), MASTER) for file in (before, after))
-    was, is_ = ({service.key: service for service in services} for services in (old, new))
-    changed = False
+    texts = _text(before), _text(after)
+    if changes := list(_of_services(*differing_services(*texts), origin)):
+        yield from changes
+    else:
+        problems = [problem for text in texts for problem in read_master(text, MASTER)[1]]
+        yield _layout(MASTER, before, after, is_read=not problems)
+
+
+def _of_services(before: str, after: str, origin: Contribution) -> Iterator[Change]:
+    was, is_ = ({service.key: service for service in read_master(text, MASTER)[0]} for text in (before, after))
     for key in sorted(was.keys() | is_.keys()):
         shown, shows = (show_service(side[key]) if key in side else None for side in (was, is_))
         if shown != shows:
-            changed = True
             where = _place_in(origin.services.get(key), was.get(key))
             yield Change(kind=Kind.SERVICE, what=key, before=shown, after=shows, where=where)
-    if not changed:
-        yield _layout(MASTER, before, after, is_read=not (old_problems or new_problems))
 
 
 def _place_in(made: Service | None, before: Service | None) -> Where | None:

@@ -1,0 +1,53 @@
+"""The parts in which two texts of master.cf differ: of thousands of services, a commit changes one.
+
+differing_services() promises that whole services are in each part, and that no service of the rest has the name of one
+of them; else the parts are the whole texts. Pure. Raises nothing.
+"""
+
+from __future__ import annotations
+
+import re
+
+_STARTS = re.compile(r"(?:\A|\n)(?=[^\s#])", re.ASCII)  # an entry, which ends the one before
+_NAME = re.compile(r"(?:\A|\n)([^\s#]+)", re.ASCII)
+_MOST = 64
+"""Services in a part; more of them are compared as quickly by reading all."""
+
+
+def differing_services(old: str, new: str) -> tuple[str, str]:
+    """Return the parts of two texts of master.cf between the services that they begin and end with alike."""
+    start = _start(old, _alike(old, new))
+    tail = _alike(old[: start - 1 if start else None : -1], new[: start - 1 if start else None : -1])
+    rest = old[len(old) - tail :]
+    found = _STARTS.search(rest, 1)
+    tail = len(rest) - found.end() if found else 0
+    parts = old[start : len(old) - tail], new[start : len(new) - tail]
+    names = {name for part in parts for name in _NAME.findall(part)}
+    same = old[:start], old[len(old) - tail :]
+    if len(names) > _MOST or any(_holds(text, names) for text in same):
+        return old, new
+    return parts
+
+
+def _alike(one: str, other: str) -> int:
+    """Return how many characters two texts begin with alike."""
+    low, high = 0, min(len(one), len(other))
+    while low < high:
+        middle = (low + high + 1) // 2
+        if one[low:middle] == other[low:middle]:
+            low = middle
+        else:
+            high = middle - 1
+    return low
+
+
+def _start(text: str, before: int) -> int:
+    """Return where the last entry begins of which a character is before that place; 0 if there is none."""
+    line = text.rfind("\n", 0, before) + 1
+    while line and not (line < before and _STARTS.match(text, line - 1)):
+        line = text.rfind("\n", 0, line - 1) + 1
+    return line
+
+
+def _holds(text: str, names: set[str]) -> bool:
+    return any(re.search(rf"(?:\A|\n){re.escape(name)}(?=\s)", text, re.ASCII) for name in names)
