@@ -7,8 +7,12 @@ of them; else the parts are the whole texts. Pure. Raises nothing.
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
-_STARTS = re.compile(r"(?:\A|\n)(?=[^\s#])", re.ASCII)  # an entry, which ends the one before
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_START = re.compile(r"^[^\s#]", re.ASCII | re.MULTILINE)  # of an entry, which ends the one before
 _NAME = re.compile(r"(?:\A|\n)([^\s#]+)", re.ASCII)
 _MOST = 64
 """Services in a part; more of them are compared as quickly by reading all."""
@@ -17,11 +21,10 @@ _MOST = 64
 def differing_services(old: str, new: str) -> tuple[str, str]:
     """Return the parts of two texts of master.cf between the services that they begin and end with alike."""
     start = _start(old, _alike(old, new))
-    tail = _alike(old[: start - 1 if start else None : -1], new[: start - 1 if start else None : -1])
-    rest = old[len(old) - tail :]
-    found = _STARTS.search(rest, 1)
-    tail = len(rest) - found.end() if found else 0
-    parts = old[start : len(old) - tail], new[start : len(new) - tail]
+    tail = _alike(old[start:][::-1], new[start:][::-1])
+    end = next((end for end in _ends(old, len(old) - tail) if _begins(new, end + len(new) - len(old))), len(old))
+    tail = len(old) - end
+    parts = old[start:end], new[start : len(new) - tail]
     names = {name for part in parts for name in _NAME.findall(part)}
     same = old[:start], old[len(old) - tail :]
     if len(names) > _MOST or any(_holds(text, names) for text in same):
@@ -44,9 +47,19 @@ def _alike(one: str, other: str) -> int:
 def _start(text: str, before: int) -> int:
     """Return where the last entry begins of which a character is before that place; 0 if there is none."""
     line = text.rfind("\n", 0, before) + 1
-    while line and not (line < before and _STARTS.match(text, line - 1)):
+    while line and not (line < before and _begins(text, line)):
         line = text.rfind("\n", 0, line - 1) + 1
     return line
+
+
+def _ends(text: str, place: int) -> Iterator[int]:
+    """Yield where entries begin from a place on."""
+    return (found.start() for found in _START.finditer(text, place))
+
+
+def _begins(text: str, place: int) -> bool:
+    """Return whether an entry begins at a place."""
+    return bool(_START.match(text, place))
 
 
 def _holds(text: str, names: set[str]) -> bool:
