@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from reconciler.model import Contribution, Facts, Service
 
+FEWEST = 16
+"""Services that are alike; for fewer of them, it is quicker to look at each than to find out whether there are any."""
 _PROGRAMS = frozenset({"smtp", "lmtp"})
 _BIND = {"smtp_bind_address": ".", "smtp_bind_address6": ":", "lmtp_bind_address": ".", "lmtp_bind_address6": ":"}
 _GREETINGS = frozenset({"smtp_helo_name", "lmtp_lhlo_name"})
@@ -28,7 +30,7 @@ _PLAIN_TAG = re.compile(r"[A-Za-z0-9/._-]+", re.ASCII)
 
 
 def with_alike(merged: Contribution, facts: Facts) -> Contribution:
-    """Return the contribution with *alike*: the services of which an earlier one is like them."""
+    """Return the contribution with *alike*, the services of which an earlier one is like them, if there are many."""
     judge = _Likeness(merged, facts)
     first: set[Hashable] = set()
     alike: set[str] = set()
@@ -36,7 +38,7 @@ def with_alike(merged: Contribution, facts: Facts) -> Contribution:
         if service and service.command in _PROGRAMS and service.type == "unix":
             kind = judge.kind(service)
             (alike.add(key) if kind in first else first.add(kind))
-    return replace(merged, alike=frozenset(alike)) if alike else merged
+    return replace(merged, alike=frozenset(alike)) if len(alike) >= FEWEST else merged
 
 
 class _Likeness:

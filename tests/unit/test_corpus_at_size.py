@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pytest
 
 from reconciler.desired import lint
+from reconciler.postfix import alike
 from tests.unit import large_states, test_corpus, test_mistakes
 from tests.unit.test_corpus import BROKEN, FIELD_BROKEN, FIELD_HEALTHY, HEALTHY, INSTALLED, decided_here
 
@@ -90,6 +91,7 @@ def test_what_is_found_among_many_sites_is_what_is_found_without_them(case: Case
 @pytest.mark.parametrize("case", [pytest.param(case, id=case.name) for case in every()])
 def test_of_what_is_alike_as_much_is_found_as_of_each_by_itself(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
     files, host = sites(FEW)
+    monkeypatch.setattr(alike, "FEWEST", 0)
     found = case.judge(files | case.files, host)
     monkeypatch.setattr(lint, "with_alike", lambda merged, _: merged)
     assert case.judge(files | case.files, host) == found

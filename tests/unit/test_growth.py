@@ -18,9 +18,7 @@ from reconciler.desired.load import load
 from reconciler.features.composition import compose
 from reconciler.model import File
 from reconciler.model.errors import InvalidSource
-from reconciler.model.past import Past
-from reconciler.postfix import table_keys, table_parts
-from reconciler.postfix.table_cache import CachedTable
+from reconciler.model.past import forget_oldest
 from tests.unit.desired_states import HEALTHY
 from tests.unit.host_facts import HOST
 from tests.unit.large_states import address, facts, with_mail_domains, with_sites, with_table
@@ -92,13 +90,8 @@ BOMBS: dict[str, Callable[[int], dict[str, str]]] = {
 
 def calls(files: dict[str, str], host: Facts = HOST) -> int:
     """Return how many calls it takes to judge a commit of which nothing is remembered."""
-    with pytest.MonkeyPatch.context() as patch:
-        for module, name in ((CachedTable, "_findings"), (table_keys, "_free"), (table_parts, "_kept")):
-            patch.setattr(module, name, Past(1024))
-        return _counted(files, host)
-
-
-def _counted(files: dict[str, str], host: Facts) -> int:
+    while forget_oldest():
+        continue
     tree = {path: File.of(text.encode()) for path, text in ({"mail.yaml": mail()} | files).items()}
     with Profile() as counted, suppress(InvalidSource):
         desired = load(tree, host.host, {})

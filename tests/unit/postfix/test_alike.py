@@ -9,6 +9,7 @@ import pytest
 from reconciler.desired import lint
 from reconciler.desired.lint import mentioned
 from reconciler.features.composition import compose
+from reconciler.postfix import alike
 from reconciler.postfix.alike import with_alike
 from reconciler.postfix.scopes import every_scope, scopes
 from tests.unit.desired_states import desired, linted
@@ -38,6 +39,12 @@ DEFECTS = {
     "an option that is written twice": {"master.d/a.cf": client("smtp_helo_name=a.test", "smtp_helo_name=b.test")},
     "a password": {"master.d/a.cf": client("smtp_sasl_password_maps=static:a:b")},
 }
+
+
+@pytest.fixture(autouse=True)
+def few(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Look at one of two already."""
+    monkeypatch.setattr(alike, "FEWEST", 0)
 
 
 def merged(files: dict[str, str]) -> Contribution:
@@ -76,3 +83,9 @@ def test_as_much_is_found_and_asked_as_one_by_one(defect: str, monkeypatch: pyte
             assert linted(state, HOST) == found
             assert mentioned(contribution, HOST) == asked
         assert with_alike(contribution, HOST).alike
+
+
+def test_where_few_are_alike_each_is_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    contribution = merged(SITES)
+    monkeypatch.setattr(alike, "FEWEST", len(with_alike(contribution, HOST).alike) + 1)
+    assert with_alike(contribution, HOST) is contribution
