@@ -230,6 +230,9 @@ class Facts:
     _own: list[frozenset[IPv4Address | IPv6Address]] = field(
         init=False, repr=False, compare=False, default_factory=list
     )
+    _texts: list[dict[str, IPv4Address | IPv6Address]] = field(
+        init=False, repr=False, compare=False, default_factory=list
+    )
 
     @property
     def own(self) -> frozenset[IPv4Address | IPv6Address]:
@@ -237,6 +240,13 @@ class Facts:
         if not self._own:
             self._own.append(frozenset(address.ip for address in self.addresses))
         return self._own[0]
+
+    @property
+    def own_by_text(self) -> Mapping[str, IPv4Address | IPv6Address]:
+        """Return the same by their texts; on a host of many sites, each walk that writes them takes milliseconds."""
+        if not self._texts:
+            self._texts.append({str(address): address for address in self.own})
+        return self._texts[0]
 
     @property
     def directory(self) -> str:

@@ -45,7 +45,7 @@ class _Likeness:
     """Tells of which kind a service is, on a host with these addresses, beside services of these names."""
 
     def __init__(self, merged: Contribution, facts: Facts) -> None:
-        self._own = frozenset(map(str, facts.own))
+        self._own = facts.own_by_text
         self._names = frozenset(service.name for service in merged.services.values() if service)
 
     def kind(self, service: Service) -> Hashable:

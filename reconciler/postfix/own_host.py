@@ -142,7 +142,7 @@ def own_host(merged: Contribution, facts: Facts) -> OwnHost:
     kept = [*main.words("mydestination"), *main.words("virtual_mailbox_domains")]
     return OwnHost(
         name=main.value("myhostname").lower(),
-        addresses=frozenset(str(address.ip) for address in facts.addresses) | {*main.words("proxy_interfaces")},
+        addresses=frozenset(facts.own_by_text) | {*main.words("proxy_interfaces")},
         interfaces=tuple(main.words("inet_interfaces")),
         ports=frozenset(ports.items()),
         listeners=tuple(_listeners(main, ports)),

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field, replace
-from ipaddress import ip_address
 from typing import TYPE_CHECKING, TypeVar
 
 from reconciler.features.domains import DOMAIN
@@ -86,12 +85,9 @@ class Kinds:
 
     main: Scope
     changed: Changed | None = None
-    _own: frozenset[str] = field(init=False)
     _settings: Mapping[str, tuple[tuple[str, str], ...]] = field(init=False)
 
     def __post_init__(self) -> None:
-        own = frozenset(str(address.ip) for address in self.main.facts.addresses)
-        object.__setattr__(self, "_own", own)
         object.__setattr__(self, "_settings", _of_names(self.main))
 
     def chosen(self, numbers: Iterable[int]) -> list[int]:
@@ -133,12 +129,10 @@ class Kinds:
         return self._address(host) if host else "everywhere"
 
     def _address(self, text: str) -> str:
-        try:
-            address = ip_address(text)
-        except ValueError:
+        address = self.main.facts.own_by_text.get(text)
+        if address is None:
             return text
-        loopback = " loopback" if address.is_loopback else ""
-        return f"own IPv{address.version}{loopback}" if text in self._own else text
+        return f"own IPv{address.version}{' loopback' if address.is_loopback else ''}"
 
     def _option(self, option: Parameter) -> str:
         if option.name in _ADDRESSES:

@@ -84,7 +84,7 @@ def _tagged(service: Service, number: int, main: Scope) -> Service:
     """Return the service with its tag; the last value of an option takes effect."""
     options = {"syslog_name": f"r{number}"} | _PLAYED.get(service.command, {}) | _awake(service, main)
     kept = tuple(
-        replace(option, value=without_databases(option.value))
+        replace(option, value=without_databases(option.value)) if ":" in option.value else option
         for option in service.overrides
         if option.name not in options
     )

@@ -152,7 +152,11 @@ def doubted(main: Scope) -> dict[str, str]:
 
 def known(main: Scope, played: str) -> tuple[str | bytes, ...]:
     """Return the texts that a finding may quote: the commit without its secrets, the host's defaults, and the play."""
-    values = [text for scope, value in _settings(main) for text in (value, expanded(scope, value))]
+    values = [
+        text
+        for scope, value in _settings(main)
+        for text in ((value, expanded(scope, value)) if "$" in value else (value,))
+    ]
     defaults = [expanded(main, value) for value in main.facts.parameters.values()]
     contents = [table.source for table in main.merged.tables.values() if not table.is_secret]
     files = [made for made in main.merged.files.values() if not made.is_secret]

@@ -138,7 +138,7 @@ def _server(kind: str, place: str, main: Scope) -> StandIn | None:
     host = host.strip("[]") or LOOPBACK
     if scheme != "inet" or not 0 < port <= _MOST:
         return None
-    own = {str(address.ip) for address in main.facts.addresses}
+    own = main.facts.own_by_text
     near = host in own or host == "localhost" or host.startswith("127.") or host == "::1"
     return PortServer(kind=kind, address=LOOPBACK if host == "localhost" else host, port=port, near=near)
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from reconciler.desired.flows import Flow, Flows
 from reconciler.model.ascii_text import is_digits
+from reconciler.postfix.alike import with_alike
 from reconciler.postfix.disabled import started
 from reconciler.postfix.numbers import as_number
 from reconciler.postfix.reached import routed
@@ -90,7 +91,8 @@ def write(desired: Desired, facts: Facts, merged: Contribution, changed: Changed
     """
     merged = started(merged, facts)
     main = Scope(merged, facts)
-    told, services, names, kinds = with_few_scopes(main), tuple(merged.entries), routed(main), Kinds(main, changed)
+    told, services, kinds = with_few_scopes(main), tuple(merged.entries), Kinds(main, changed)
+    names = routed(Scope(with_alike(merged, facts), facts))  # what is alike names no service
     ports = free_ports(services, facts)
     listeners = [
         listener

@@ -144,7 +144,7 @@ def _local_programs(main: Scope) -> Iterator[Finding]:
             for route in destinations(scope, parameter) if parameter.name in TRANSPORTS | TRANSPORT_MAPS else ():
                 if what := _needs_tls(main, route):
                     yield scope.warning("local-tls", parameter, f"{parameter.name}: {what}", route)
-    own = frozenset(str(address.ip).encode() for address in main.facts.addresses)
+    own = frozenset(text.encode() for text in main.facts.own_by_text)
     for name in sorted(TRANSPORT_MAPS):
         for named in own_tables(main, name):
             suspect = bool(named.table.file and _may_be_here(named.table.source, own))

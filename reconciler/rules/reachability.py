@@ -148,7 +148,7 @@ class _Reader:
         self._by_program: dict[str, list[Service]] = {}
         for service in main.merged.entries:
             self._by_program.setdefault(service.command, []).append(service)
-        self._here = set(map(str, main.facts.own))
+        self._here = set(main.facts.own_by_text)
 
     def _port(self, text: str) -> int:
         return as_number(text) if is_digits(text) else self._ports.get(text, 0)
