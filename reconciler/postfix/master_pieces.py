@@ -7,6 +7,7 @@ to remove a service changes one piece, until there are twice or half as many. Ra
 
 from __future__ import annotations
 
+import re
 import zlib
 from bisect import bisect_right
 from typing import NamedTuple
@@ -18,14 +19,23 @@ WHOLE = 200
 """The services of a file that is not cut."""
 _SIZE = 100
 _FIELDS = 8  # of a service, up to its command
+_PLAIN = re.compile(
+    r"(?<=-o )((?:smtp_helo_name|lmtp_lhlo_name|(?:smtp|lmtp)_bind_address6?|syslog_name)=)[A-Za-z0-9./:_-]+(?=\s|\Z)",
+    re.ASCII,
+)
 _SUFFIXES = tuple(f"_{suffix}" for suffix in (*PER_SERVICE, "time_limit"))
 
 
 class Piece(NamedTuple):
-    """Some services of a master.cf; *starts* has the line in *text* and in the whole file of each."""
+    """Some services of a master.cf; *starts* has the line in *text* and in the whole file of each.
+
+    Two pieces have one *form* if they differ in names, tags, and addresses of services alone, of which postconf(1) says
+    nothing.
+    """
 
     text: str
     starts: tuple[tuple[int, int], ...]
+    form: str = ""
 
     def line(self, number: int) -> int:
         """Return the line of the whole file for a line of the text."""
@@ -51,7 +61,7 @@ def pieces(main: str, master: str) -> list[Piece]:
         own = zlib.crc32(entry.name.encode("utf-8", "surrogateescape")) % count
         for place in range(count) if entry.name in named else (own,):
             found[place].append(entry if place == own else _bare(entry))
-    return [_joined(part) for part in found if part]
+    return [_joined(part, named) for part in found if part]
 
 
 def _entries(master: str) -> list[_Entry]:
@@ -82,9 +92,18 @@ def _bare(entry: _Entry) -> _Entry:
     return entry._replace(lines=[" ".join(fields)]) if len(fields) == _FIELDS else entry
 
 
-def _joined(entries: list[_Entry]) -> Piece:
+def _joined(entries: list[_Entry], named: set[str]) -> Piece:
     starts, number = list[tuple[int, int]](), 1
     for entry in entries:
         starts.append((number, entry.line))
         number += len(entry.lines)
-    return Piece("\n".join(line for entry in entries for line in entry.lines) + "\n", tuple(starts))
+    text = "\n".join(line for entry in entries for line in entry.lines) + "\n"
+    forms = {_form(entry, named) for entry in entries}
+    is_plain = len({entry.name for entry in entries}) == len(entries)  # else an entry may replace another
+    return Piece(text, tuple(starts), "\n".join(sorted(forms)) if is_plain else text)
+
+
+def _form(entry: _Entry, named: set[str]) -> str:
+    """Return a service as all those are that differ in their names, tags and addresses alone."""
+    text = _PLAIN.sub(r"\1", "\n".join(entry.lines))
+    return text if entry.name in named or not text.startswith(entry.name) else text[len(entry.name) :]

@@ -1,8 +1,9 @@
 """Have postconf(1) read main.cf and master.cf of a directory, in pieces if there are many services.
 
-Promises: every service is read, with main.cf; what postconf says of a line is said of that line. What it said nothing
-of is not asked again while main.cf, the services of the piece and the installed Postfix stay the same. Raises
-CommandFailed for a program that does not end in time, and OSError as the kernel gives it.
+Promises: every service is read, with main.cf, or one that differs from it in its name, tag and address alone; what
+postconf says of a line is said of that line. What it said nothing of is not asked again while main.cf, the forms of the
+services and the installed Postfix stay the same. Raises CommandFailed for a program that does not end in time, and
+OSError as the kernel gives it.
 
 Known limit: that a setting of main.cf is unused is said if no piece uses it.
 """
@@ -48,9 +49,16 @@ def ask(host: Host, directory: Path, files: Mapping[str, str], installed: Hashab
         with ThreadPoolExecutor(len(OPTIONS)) as threads:
             return list(threads.map(lambda option: host.run(_argv(directory, option)), OPTIONS))
     of_main = _digest(files[_MAIN])
-    keys = [(installed, os.uname().nodename, of_main, _digest(part.text)) for part in parts]
+    keys = [(installed, os.uname().nodename, of_main, _digest(part.form)) for part in parts]
+
+    def asked(part: Piece, key: Hashable) -> list[Completed]:
+        return _said(host, directory, files[_MAIN], part, key)
+
+    of_forms = dict(zip(keys, parts, strict=True))
     with ThreadPoolExecutor(_AT_ONCE) as threads:
-        said = list(threads.map(lambda part, key: _said(host, directory, files[_MAIN], part, key), parts, keys))
+        if len(of_forms) < len(parts):  # of the others, nothing is said either if nothing is said of these
+            list(threads.map(asked, of_forms.values(), of_forms))
+        said = list(threads.map(asked, parts, keys))
     return [_together(directory, option, [one[place] for one in said]) for place, option in enumerate(OPTIONS)]
 
 

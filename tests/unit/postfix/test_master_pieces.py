@@ -55,3 +55,16 @@ def test_the_work_of_postconf_grows_as_the_services_do() -> None:
     """It takes the square of a piece's services that have options."""
     costs = [sum(part.text.count("-out ") ** 2 for part in pieces("", master(count))) for count in (1000, 4000)]
     assert costs[1] < 6 * costs[0]
+
+
+@pytest.mark.parametrize(("change", "to", "same"), [
+    ("smtp_helo_name=s7.example", "smtp_helo_name=other.example", True), ("postfix/s7", "postfix/other", True),
+    ("site7-out ", "renamed ", True), ("smtp_helo_name=s7.example", "smtp_helo_name=$other", False),
+    ("smtp_helo_name=s7.example", "smtp_helo_nam=s7.example", False), ("site7-out ", "site6-out ", False),
+    ("site7-out  unix  -", "site7-out  unix  n", False),
+])  # fmt: skip
+def test_pieces_have_one_form_if_names_tags_and_addresses_alone_differ(change: str, to: str, same: bool) -> None:
+    text = master(1000)
+    forms = [{piece.form for piece in pieces("", one)} for one in (text, text.replace(change, to, 1))]
+    assert (forms[0] == forms[1]) == same
+    assert len(forms[0]) == 2, "that of the head, and that of the sites"

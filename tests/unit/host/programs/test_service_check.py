@@ -92,3 +92,19 @@ def test_a_complaint_is_asked_again_and_memory_is_bounded(
     assert [service_check.ask(host, Path("/stage"), many, ())[0].stderr for _ in range(2)].count("") == 0
     service_check.ask(host, Path("/stage"), files(1000), ())
     assert len(kept) <= 4 + 3
+
+
+def test_of_pieces_of_one_form_one_is_read_if_nothing_is_said_of_it() -> None:
+    host = Postconf()
+    many = {"main.cf": "", "master.cf": files(1000)["master.cf"].replace("$of_", "s")}
+    service_check.ask(host, Path("/stage"), many, ())
+    assert len(host.read) == 2
+    more = SITE.format("new").replace("$of_", "s")
+    service_check.ask(host, Path("/stage"), {**many, "master.cf": many["master.cf"] + more}, ())
+    assert len(host.read) == 2
+
+
+def test_of_pieces_of_one_form_all_are_read_if_something_is_said_of_one() -> None:
+    many = {"main.cf": "a=b\n", "master.cf": files(1000)["master.cf"].replace("$of_", "s")}
+    for one in service_check.ask(Postconf(), Path("/stage"), many, ()):
+        assert one.stderr == "postconf: warning: /stage/main.cf: unused parameter: a=b\n"
