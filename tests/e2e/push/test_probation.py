@@ -180,14 +180,18 @@ def test_without_room_for_a_new_generation_going_back_is_one_rename(adopted: Ado
 def test_nothing_runs_while_nothing_is_logged(adopted: AdoptedHost) -> None:
     adopted.push({"tables/transport": "idle.test  relaylim:\n"})
     pid = adopted.sh("pgrep -of 'reconciler run'")
-    time.sleep(3)  # what the pass itself left behind is over
 
     def switches() -> str:
         return adopted.sh(f"grep -h ^voluntary_ctxt /proc/{pid}/task/*/status")
 
+    def rests() -> bool:
+        """Whether no thread runs for some seconds; a daemon that wakes up now and then never rests so long."""
+        before = switches()
+        time.sleep(2.5)
+        return switches() == before
+
+    adopted.patiently(rests, "the end of all that the pass left behind")
     before = switches()
-    time.sleep(2.5)
-    assert switches() == before
     mailed(adopted)
     adopted.host.wait_for(lambda: switches() != before, what="the look at the log")
 
