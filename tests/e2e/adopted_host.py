@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 from reconciler.daemon.control import ask
 from reconciler.model.errors import ReconcilerError
 from reconciler.state.locks import BUSY
+from tests.e2e.chroot import FILLED
 from tests.e2e.host_files import pack, unpack
 from tests.e2e.hosts import Host, HostError
 from tests.e2e.kept import kept
@@ -95,7 +96,6 @@ git rev-parse HEAD
 UNASKED = 3.0  # seconds
 # What an adoption leaves on disk, and a start in the chroot. A host whose adoption would be equal gets a copy.
 LEFT = f"etc/postfix etc/reconciler root/state {REPOSITORY[1:]} {CLONE[1:]} var/lib/reconciler var/backups/reconciler"
-LEFT += " var/spool/postfix/etc var/spool/postfix/lib var/spool/postfix/usr"
 IDENTITY = ("-c", "user.name=Ada", "-c", "user.email=ada@example.com", "-c", "init.defaultBranch=main")
 
 
@@ -168,7 +168,7 @@ class AdoptedHost:
             return
         self._prepare()
         if copy:
-            pack(self.host.root, LEFT.split(), copy.file)
+            pack(self.host.root, (*LEFT.split(), *FILLED), copy.file)
             copy.keep("in the file")
 
     def __exit__(self, kind: object, *_: object) -> None:

@@ -31,7 +31,7 @@ from typing import IO, TYPE_CHECKING, Any, Self, TypeVar
 
 import psutil
 
-from tests.e2e import host_files
+from tests.e2e import chroot, host_files
 from tests.e2e.mail_sink import Received, Sink
 from tests.e2e.preloaded import SERVERS, Program
 
@@ -89,7 +89,9 @@ class Host:
             if self.systemd:
                 self.wait_for(self._booted, timeout=180, what="systemd to come up")
             if self._postfix:
-                self.start_postfix()
+                if not self.systemd:
+                    chroot.fill(self)
+                self.start_postfix(filled=True)
         except BaseException:
             self._closing.close()
             raise
@@ -213,7 +215,7 @@ class Host:
         if self.systemd:
             self.run("systemctl", "start", "postfix")
         else:
-            fill = "true" if filled else "/usr/lib/postfix/configure-instance.sh -"
+            fill = "true" if filled else chroot.FILL
             self.run("sh", "-c", f"{fill} && {UNCHECKED} && exec postfix start")
 
     def connect(self, port: int = 25, address: str = "127.0.0.1", timeout: float = 120) -> socket.socket:
