@@ -4,8 +4,8 @@
         push()
     print(peak.together)
 
-What several of them share is counted once (Pss of proc(5)), in MiB. Known limit: it looks a hundred times a second, so
-a child that lives for less may be missed.
+What several of them share is counted once (Pss of proc(5)), in MiB. Known limit: it looks thirty times a second, since
+a look takes milliseconds, so a child that lives for less may be missed.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Self
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_PAUSE = 0.01
+_PAUSE = 0.03
 _KIB = 1024
 
 
