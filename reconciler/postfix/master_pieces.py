@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import zlib
 from bisect import bisect_right
+from collections import Counter
 from typing import NamedTuple
 
 from reconciler.model.ascii_text import split_lines, split_words
@@ -54,14 +55,24 @@ def pieces(main: str, master: str) -> list[Piece]:
     entries = _entries(master)
     if len(entries) <= WHOLE:
         return [Piece(master, ((1, 1),))]
-    count = 1 << (len(entries) // _SIZE).bit_length()
-    named = _named({entry.name for entry in entries}, main, master)
-    found: list[list[_Entry]] = [[] for _ in range(count)]
-    for entry in entries:
-        own = zlib.crc32(entry.name.encode("utf-8", "surrogateescape")) % count
-        for place in range(count) if entry.name in named else (own,):
+    names = Counter(entry.name for entry in entries)
+    named = _named(set(names), main, master)
+    # An entry may replace another of its name, which is in its piece.
+    forms = [_form(entry, named) if names[entry.name] == 1 else entry.name for entry in entries]
+    usual = {form for form, count in Counter(forms).items() if count > _SIZE and form not in names}
+    # Services of usual forms are apart, so that many pieces have one form.
+    first, count = (_pieces_for(sum((form in usual) == is_usual for form in forms)) for is_usual in (False, True))
+    found: list[list[_Entry]] = [[] for _ in range(first + count)]
+    for entry, form in zip(entries, forms, strict=True):
+        number = zlib.crc32(entry.name.encode("utf-8", "surrogateescape"))
+        own = first + number % count if form in usual else number % first
+        for place in range(first + count) if entry.name in named else (own,):
             found[place].append(entry if place == own else _bare(entry))
     return [_joined(part, named) for part in found if part]
+
+
+def _pieces_for(services: int) -> int:
+    return 1 << (services // _SIZE).bit_length()
 
 
 def _entries(master: str) -> list[_Entry]:

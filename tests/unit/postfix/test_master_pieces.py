@@ -68,3 +68,10 @@ def test_pieces_have_one_form_if_names_tags_and_addresses_alone_differ(change: s
     forms = [{piece.form for piece in pieces("", one)} for one in (text, text.replace(change, to, 1))]
     assert (forms[0] == forms[1]) == same
     assert len(forms[0]) == 2, "that of the head, and that of the sites"
+
+
+def test_services_of_one_name_are_in_one_piece() -> None:
+    again = "site7-out  unix  -  -  n  -  -  smtp -o smtp_connect_timeout=9s\n"
+    parts = pieces("", master(1000) + again)
+    assert [piece.text.count("site7-out ") for piece in parts if "site7-out " in piece.text] == [2]
+    assert len({piece.form for piece in parts}) == 2
