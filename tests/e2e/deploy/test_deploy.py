@@ -336,7 +336,8 @@ def test_whatever_systemctl_does_to_reconciler_mail_goes_on(installed: Host, com
 
 def test_a_folder_of_the_socket_that_was_removed_is_made_again_by_the_running_daemon(installed: Host) -> None:
     pid = shown(installed, "MainPID")
-    installed.run("rm", "-r", "/run/reconciler")
+    # At once, for the daemon makes it again while rm(1) would still look at it.
+    installed.run("sh", "-c", "mv /run/reconciler /run/removed && rm -r /run/removed")
     installed.wait_for(
         lambda: "daemon is not running" not in installed.run("reconciler", "status", check=False).stdout,
         what="the socket",
