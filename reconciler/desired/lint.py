@@ -7,6 +7,7 @@ names no rule and no feature.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from reconciler.desired import allowances
@@ -14,7 +15,7 @@ from reconciler.desired.budget import BoundedFindings, Budget, bound_values
 from reconciler.desired.causes import without_consequences
 from reconciler.features.composition import FEATURES
 from reconciler.model import Mentioned
-from reconciler.postfix.alike import with_alike
+from reconciler.postfix.alike import of_all, with_alike
 from reconciler.postfix.derived import keeping
 from reconciler.postfix.target_facts import with_files
 from reconciler.rules import RULES
@@ -56,9 +57,7 @@ def lint(desired: Desired, facts: Facts, merged: Contribution, budget: Budget | 
     found, few = BoundedFindings(budget, desired.findings), with_alike(merged, facts)
     with keeping():
         for part in _PARTS:
-            # Where there is a finding, each of the services that are alike may have it.
-            if few is merged or any(True for _ in part.rules(desired, facts, few)):
-                found += part.rules(desired, facts, merged)
+            found += of_all(partial(part.rules, desired, facts), few, merged)
             budget.look()
     placed = without_consequences(map(desired.at_home, found), _STAGES)
     findings = list(allowances.honour(placed, desired.allowances, _ALLOWABLE, PASSING | allowances.STAGED))

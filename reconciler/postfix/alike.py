@@ -12,12 +12,14 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable
+    from collections.abc import Callable, Hashable, Iterable
 
     from reconciler.model import Contribution, Facts, Service
+
+T = TypeVar("T")
 
 FEWEST = 16
 """Services that are alike; for fewer of them, it is quicker to look at each than to find out whether there are any."""
@@ -39,6 +41,11 @@ def with_alike(merged: Contribution, facts: Facts) -> Contribution:
             kind = judge.kind(service)
             (alike.add(key) if kind in first else first.add(kind))
     return replace(merged, alike=frozenset(alike)) if len(alike) >= FEWEST else merged
+
+
+def of_all(find: Callable[[Contribution], Iterable[T]], few: Contribution, merged: Contribution) -> Iterable[T]:
+    """Return what *find* finds in all services; it looks at each if there is anything in the *few* of with_alike()."""
+    return find(merged) if few is merged or any(True for _ in find(few)) else ()
 
 
 class _Likeness:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
-from reconciler.postfix.alike import with_alike
+from reconciler.postfix.alike import of_all, with_alike
 from reconciler.postfix.references import own_name, table_inside, tables_of
 from reconciler.postfix.routes import TRANSPORT_MAPS, TRANSPORTS, destinations, transport_of
 from reconciler.postfix.scopes import Scope, scopes, words
@@ -81,11 +81,8 @@ class Power(NamedTuple):
 
 def powers(merged: Contribution, facts: Facts) -> Iterator[Power]:
     """Yield those of the settings and of the services; tables_with_powers() has the entries of tables."""
-    few = with_alike(merged, facts)
-    main, *services = scopes(few, facts)
-    yield from _of_settings([main])
-    if few is merged or any(True for _ in _of_settings(services)):
-        yield from _of_settings(scopes(merged, facts)[1:])
+    yield from _of_settings([Scope(merged, facts)])
+    yield from of_all(lambda some: _of_settings(scopes(some, facts)[1:]), with_alike(merged, facts), merged)
     for service in merged.entries:
         yield from _of_service(service)
 
