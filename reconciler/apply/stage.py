@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
     from reconciler.apply.edges import Edges
-    from reconciler.model import Plan, Tree
+    from reconciler.model import DeployedFile, Plan, Tree
     from reconciler.rehearsal.script import Script
     from reconciler.state.manifest import Generation, Stage
     from reconciler.state.source import Source
@@ -65,9 +65,7 @@ def stage_and_check(order: Order, edges: Edges, name: str) -> Staged:
             findings = judged(
                 [
                     *postfix.check(edges.host, stage.root),
-                    *bounce.check(
-                        edges.host, stage.root, bounce.templates(order.origin, gather(edges.host, edges.settings))
-                    ),
+                    *bounce.check(edges.host, stage.root, _templates(order.origin, edges)),
                     *companions.check(edges.host, stage.folder),
                     *mail_left_behind(edges.postfix(), postfix.live(edges.host, stage.root), edges.host),
                 ]
@@ -82,6 +80,11 @@ def stage_and_check(order: Order, edges: Edges, name: str) -> Staged:
             raise CheckFailed(findings)
         failing.pop_all()
     return Staged(stage, tuple(findings), rehearsed)
+
+
+def _templates(origin: Contribution, edges: Edges) -> list[DeployedFile]:
+    """Return the files of the commit that bounce(8) reads; facts are gathered only if it has files."""
+    return bounce.templates(origin, gather(edges.host, edges.settings)) if origin.files else []
 
 
 def _discard(edges: Edges, name: str) -> None:
