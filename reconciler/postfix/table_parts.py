@@ -163,11 +163,8 @@ def _count(table: Table) -> int:
 
 def is_plain_throughout(table: Table) -> bool:
     """Return whether a table has neither continuation lines nor quotes, as is_plain() does."""
-    return all(plain for _, plain in each(table, _is_plain))
-
-
-def _is_plain(table: Table) -> bool:
-    return is_plain(table.source)
+    several = len(list(parts_of(table))) > 1  # a table that is not plain is one part
+    return several or is_plain(table.source)
 
 
 def longest_line(table: Table) -> int:

@@ -37,11 +37,8 @@ def with_files(facts: Facts, merged: Contribution) -> Facts:
 
 
 def without_files(facts: Facts, owned: Iterable[str]) -> Facts:
-    """Return the facts without the files that only what is live brings: with another commit, none of them is there.
-
-    A path that is not absolute is one in Postfix's folder.
-    """
-    gone = {path if path.startswith("/") else f"{facts.directory}/{path}" for path in owned} & facts.files.keys()
+    """Return the facts without the paths that only what is live brings: with another commit, none of them is there."""
+    gone = facts.files.keys() & set(owned)
     return replace(facts, files={**facts.files, **dict.fromkeys(gone, False)}) if gone else facts
 
 

@@ -44,11 +44,11 @@ def test_a_table_of_the_commit_is_there_with_its_map() -> None:
 def test_what_only_the_live_commit_brings_is_not_there_for_another() -> None:
     facts = replace(HOST, files={PATH: True, "/etc/postfix/theirs": True, "/bin/x": True})
 
-    known = without_files(facts, ["main.cf", "bin/x"])
+    known = without_files(facts, ["/etc/postfix/main.cf", PATH])
 
     assert known.files == {PATH: False, "/etc/postfix/theirs": True, "/bin/x": True}
     assert with_files(known, having(0o755)).files[PATH]
-    assert without_files(facts, ["main.cf"]) is facts
+    assert without_files(facts, ["/etc/postfix/main.cf"]) is facts
 
 
 @pytest.mark.parametrize(
