@@ -6,7 +6,7 @@ runs: /etc as a whole, /etc/cron.d, /etc/sudoers.d and the like, nor where recon
 Promises: what is returned is an absolute path without ``.``, ``..`` and empty names. Raises ValueError with what is
 wrong. Pure.
 
-Known limit: the list of what root acts on is not complete; whoever allows a folder has to know what reads it.
+Known limit: the list of what root acts on is not complete. An administrator has to know which programs read a folder.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What Postfix logs in a rehearsal: a datagram socket at /dev/log, and the file that maillog_file names.
 
-Promises: no more than MOST of either is kept; what a client was told of after it was logged, all() returns.
+Promises: no more than MOST of either is kept. all() returns each line that Postfix logged before the call.
 
 Raises OSError when the socket cannot be made.
 """
