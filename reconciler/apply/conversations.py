@@ -25,6 +25,7 @@ from reconciler.apply.flow_tokens import refill
 from reconciler.apply.patience import thinking
 from reconciler.apply.targets import targets
 from reconciler.model import Finding
+from reconciler.model.facts import by_text
 from reconciler.postfix.replies import NO_ANSWER
 from reconciler.rehearsal.inside.smtp_client import SmtpClient
 
@@ -69,7 +70,7 @@ class Conversations:
 
     def __init__(self, expected: Expected) -> None:
         self._expected = expected
-        self._addresses = [str(one.ip) for one in expected.addresses]
+        self._addresses = expected.asked.few(by_text(expected.addresses))
         self._stop = Event()
         self._open: set[SmtpClient] = set()
         self._threads = ThreadPoolExecutor(CONVERSATIONS, thread_name_prefix="verify")

@@ -22,7 +22,10 @@ from reconciler.postfix.scopes import words
 from reconciler.postfix.tables import entry_lines
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping
+    from ipaddress import IPv4Address, IPv6Address
+
+    from reconciler.model.facts import ByText
 
     Read = Callable[[str], bytes]
     """From the path of a table to the beginning of its source; empty if there is none."""
@@ -39,6 +42,7 @@ _FILES = frozenset({"hash", "btree", "lmdb", "cdb", "dbm", "sdbm", "texthash"})
 _DOMAIN = re.compile(r"\.?[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*", re.ASCII)
 _ADDRESS = re.compile(r"[A-Za-z0-9._+=-]+@[A-Za-z0-9.-]+", re.ASCII)
 _LOOPBACK, _OTHER_LOOPBACK = {4: "127.0.0.1", 6: "::1"}, "127.93.0.1"
+_HERE = frozenset(map(ip_address, _LOOPBACK.values()))
 
 
 class ClientClass(StrEnum):
@@ -87,29 +91,39 @@ class Asked:
             kind: some for kind, some in self.recipients.items() if (kind, client) != (ELSEWHERE, ClientClass.STRANGER)
         }
 
-    def clients(self, target: str, addresses: Sequence[str]) -> tuple[Client, ...]:
+    def few(self, addresses: ByText) -> ByText:
+        """Return those of this host's addresses that clients() can tell from all of them, which may be thousands."""
+        few: dict[str, IPv4Address | IPv6Address] = {}
+        found: dict[tuple[int, bool], set[ClientClass]] = {}
+        for text, one in addresses.items():
+            known = found.setdefault((one.version, one.is_loopback), set())
+            complete = len(ClientClass) if one.is_loopback else len(ClientClass) - 1  # which are not this host
+            if len(known) < complete and not one.is_link_local and (kind := self._class_of(one)) not in known:
+                known.add(kind)
+                few[text] = one
+        return few
+
+    def clients(self, target: str, addresses: ByText) -> tuple[Client, ...]:
         """Return a client of each class that reaches *target*; the first speaks from the address that is asked.
 
-        *addresses* are those of this host.
+        *addresses* are those of this host, or the few that stand for them.
         """
         version = ip_address(target).version
         target = _LOOPBACK[version] if ip_address(target).is_unspecified else target
-        own = (one for one in map(ip_address, addresses) if one.version == version and not one.is_link_local)
+        own = ((text, one) for text, one in addresses.items() if one.version == version and not one.is_link_local)
         near = _LOOPBACK[version]
-        is_near = target == near or any(
-            one.is_loopback and one.version == version for one in map(ip_address, addresses)
-        )
+        is_near = target == near or any(one.is_loopback and one.version == version for one in addresses.values())
+        first = ((text, ip_address(text)) for text in (target, *([near] * is_near)))
         found: dict[ClientClass, str] = {}
-        for address in chain([target], [near] * is_near, map(str, own)):
-            found.setdefault(self._class_of(address), address)
-            if len(found) == len(ClientClass):  # a host of many sites has thousands of addresses
-                break
-        if is_near and version == 4 and self._class_of(_OTHER_LOOPBACK) is ClientClass.STRANGER:  # noqa: PLR2004
+        for text, address in chain(first, own):
+            found.setdefault(self._class_of(address), text)
+        other = ip_address(_OTHER_LOOPBACK)
+        if is_near and version == 4 and self._class_of(other) is ClientClass.STRANGER:  # noqa: PLR2004
             found.setdefault(ClientClass.STRANGER, _OTHER_LOOPBACK)
         return tuple(Client(kind, address) for kind, address in found.items())
 
-    def _class_of(self, address: str) -> ClientClass:
-        if address in _LOOPBACK.values():
+    def _class_of(self, address: IPv4Address | IPv6Address) -> ClientClass:
+        if address in _HERE:
             return ClientClass.HERE
         return ClientClass.NETWORK if holds(self.networks, address) else ClientClass.STRANGER
 

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import socket
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
 from reconciler.apply.questions import Asked
 from reconciler.model.ascii_text import is_digits
+from reconciler.model.facts import by_text
 from reconciler.postfix.disabled import DISABLE, is_disabled
 from reconciler.postfix.numbers import as_number
 from reconciler.postfix.scopes import words
@@ -99,9 +101,10 @@ def _interfaces(expected: Expected) -> list[str]:
     named = [word.strip("[]") for word in words(expected.instance.values["inet_interfaces"])]
     if not {"all", "loopback-only"} & set(named):
         return named
-    loopback = [str(one.ip) for one in expected.addresses if one.is_loopback]
-    others = [str(one.ip) for one in expected.addresses if not one.is_link_local]
-    return loopback or others[:1]
+    own = by_text(expected.addresses)
+    loopback = [text for text, one in own.items() if one.is_loopback]
+    others = (text for text, one in own.items() if not one.is_link_local)
+    return loopback or list(islice(others, 1))
 
 
 def _resolved(host: str, port: int, expected: Expected) -> list[str]:
@@ -112,7 +115,7 @@ def _resolved(host: str, port: int, expected: Expected) -> list[str]:
         answers = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except socket.gaierror:
         return []
-    here = {str(one.ip) for one in expected.addresses}
+    here = by_text(expected.addresses)
     addresses = [str(address[0]) for family, *_, address in answers if family in families]
     # A name such as localhost may lead to an IPv6 address where the kernel has IPv6 turned off.
     return [address for address in dict.fromkeys(addresses) if address in here or "." in address]

@@ -15,10 +15,8 @@ from __future__ import annotations
 
 import functools
 import grp
-import ipaddress
 import os
 import pwd
-import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -30,7 +28,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import psutil
 
-from reconciler.host import accesses, certificates, lookups, other_instances, places, reachable, sockets
+from reconciler.host import accesses, addresses, certificates, lookups, other_instances, places, reachable, sockets
 from reconciler.host.dns import resolver
 from reconciler.host.programs import PROGRAMS, binaries, postfix
 from reconciler.model import Facts, Listener, Mentioned, Pem
@@ -53,7 +51,6 @@ NOTHING = Mentioned()
 SERVICES = Path("/etc/services")
 RESERVED = ("/etc/reconciler",)
 DPKG_STATUS = Path("/var/lib/dpkg/status")
-_MOST_ADDRESSES = 1 << 14
 _TICKS = os.sysconf("SC_CLK_TCK")
 _MASTER, _LEFT = "master", "left by a master"
 TICK = 1 / _TICKS
@@ -64,7 +61,7 @@ def gather(
     host: Host, settings: Settings, named: Mentioned = NOTHING, known: Sequence[Facts | FromOthers] = ()
 ) -> Facts:
     """Gather the facts; *named* is what the desired state names, and what *known* has an answer to is not asked."""
-    here = addresses()
+    here = addresses.own()
     installed = _installed_now(host, here)
     known_to, said = spoken(installed.parameters), _ask(host, named, known)
     directory, default = settings.config_directory, Path(installed.parameters["config_directory"])
@@ -102,7 +99,7 @@ def gather(
 
 def postfix_facts(host: Host, settings: Settings) -> Facts:
     """Return what the installed Postfix is like, and no fact of the host around it, which takes longer to gather."""
-    installed = _installed_now(host, addresses())
+    installed = _installed_now(host, addresses.own())
     parameters = {**installed.parameters, "config_directory": str(settings.config_directory)}
     return Facts(
         host=settings.host, version=installed.parameters["mail_version"], parameters=parameters,
@@ -260,26 +257,7 @@ def _ports(stamp: Stamp) -> dict[str, int]:
     return ports
 
 
-# ---- addresses and sockets -------------------------------------------------------------------------------------------
-
-
-def addresses() -> tuple[IPv4Interface | IPv6Interface, ...]:
-    """Return the addresses of this host's interfaces, with their prefixes."""
-    named = (one for interface in psutil.net_if_addrs().values() for one in interface)
-    inet = (one for one in named if one.family in (socket.AF_INET, socket.AF_INET6))
-    return tuple(_interface(one.address, one.netmask, one.family) for one in inet)
-
-
-@functools.lru_cache(maxsize=_MOST_ADDRESSES)
-def _interface(address: str, netmask: str | None, family: int) -> IPv4Interface | IPv6Interface:
-    """Read an address; a host of many sites has thousands, and is asked for them several times in a pass."""
-    return ipaddress.ip_interface(f"{address.partition('%')[0]}/{_prefix(netmask, family)}")
-
-
-def _prefix(netmask: str | None, family: int) -> int:
-    if netmask is None:
-        return 32 if family == socket.AF_INET else 128
-    return int(ipaddress.ip_address(netmask)).bit_count()
+# ---- sockets ---------------------------------------------------------------------------------------------------------
 
 
 def listeners(master: int | None) -> tuple[Listener, ...]:

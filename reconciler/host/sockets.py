@@ -25,6 +25,7 @@ SocketAddress = tuple[str, int]
 ESTABLISHED, LISTEN = 1, 10  # include/net/tcp_states.h
 _TABLES = (Path("/proc/net/tcp"), Path("/proc/net/tcp6"))
 _SOCK_DIAG, _BY_FAMILY, _DUMP, _ERROR, _DONE = 4, 20, 0x301, 2, 3  # linux/netlink.h, linux/sock_diag.h
+_HEADER = struct.Struct("=IH").unpack_from  # the length and the type of a message
 
 
 class Socket(NamedTuple):
@@ -61,20 +62,25 @@ def open_in(state: int) -> list[Socket]:
 
 
 def _asked(family: int, state: int) -> Iterator[Socket]:
-    """Ask sock_diag(7) for a dump: struct inet_diag_req_v2 after a header, answered by many inet_diag_msg."""
+    """Ask sock_diag(7): struct inet_diag_req_v2, answered by many inet_diag_msg."""
     # The states are a mask, and 48 bytes of an empty inet_diag_sockid mean any two ends.
     request = struct.pack("=BBBxI48x", family, socket.IPPROTO_TCP, 0, 1 << state)
-    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, _SOCK_DIAG) as netlink:
-        netlink.send(struct.pack("=IHHII", 16 + len(request), _BY_FAMILY, _DUMP, 0, 0) + request)
+    return map(_socket, dumped(_SOCK_DIAG, _BY_FAMILY, request))
+
+
+def dumped(protocol: int, kind: int, request: bytes) -> Iterator[bytes]:
+    """Ask netlink(7) for a dump, and yield each message without its header."""
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, protocol) as netlink:
+        netlink.send(struct.pack("=IHHII", 16 + len(request), kind, _DUMP, 0, 0) + request)
         while True:
             answer, start = netlink.recv(1 << 16), 0
             while start < len(answer):
-                length, kind = struct.unpack_from("=IH", answer, start)
-                if kind == _DONE:
+                length, what = _HEADER(answer, start)
+                if what == _DONE:
                     return
-                if kind == _ERROR:
-                    raise OSError(-struct.unpack_from("=i", answer, start + 16)[0], "sock_diag")
-                yield _socket(answer[start + 16 : start + length])
+                if what == _ERROR:
+                    raise OSError(-struct.unpack_from("=i", answer, start + 16)[0], "netlink")
+                yield answer[start + 16 : start + length]
                 start += (length + 3) & ~3  # each message begins at a multiple of four bytes
 
 

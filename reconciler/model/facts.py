@@ -10,14 +10,20 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
 from reconciler.model.ascii_text import is_digits
+from reconciler.model.past import Past
 from reconciler.model.secret import Secret  # noqa: TC001 - pydantic reads it in host/facts_file.py
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Interface
 
+    Interfaces = tuple[IPv4Interface | IPv6Interface, ...]
+    ByText = Mapping[str, IPv4Address | IPv6Address]
+
 
 _SOON = 21  # days
+_texts: Past[tuple[Interfaces, ByText]] = Past(2)
+"""By the place in memory of the addresses, which stay as long as they are in here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,23 +236,18 @@ class Facts:
     _own: list[frozenset[IPv4Address | IPv6Address]] = field(
         init=False, repr=False, compare=False, default_factory=list
     )
-    _texts: list[dict[str, IPv4Address | IPv6Address]] = field(
-        init=False, repr=False, compare=False, default_factory=list
-    )
 
     @property
     def own(self) -> frozenset[IPv4Address | IPv6Address]:
         """Return the addresses without their prefixes; they are made once, and only if they are asked for."""
         if not self._own:
-            self._own.append(frozenset(address.ip for address in self.addresses))
+            self._own.append(frozenset(self.own_by_text.values()))
         return self._own[0]
 
     @property
-    def own_by_text(self) -> Mapping[str, IPv4Address | IPv6Address]:
-        """Return the same by their texts; on a host of many sites, each walk that writes them takes milliseconds."""
-        if not self._texts:
-            self._texts.append({str(address): address for address in self.own})
-        return self._texts[0]
+    def own_by_text(self) -> ByText:
+        """Return the same by their texts, as by_text() does."""
+        return by_text(self.addresses)
 
     @property
     def directory(self) -> str:
@@ -263,3 +264,16 @@ class Facts:
         """Return the numbers of the version that its features come with: (3, 7) for ``3.7.11``."""
         numbers = self.version.split("-", maxsplit=1)[0].split(".")[:2]
         return tuple(int(number) for number in numbers if is_digits(number))
+
+
+def by_text(addresses: Interfaces) -> ByText:
+    """Return addresses without their prefixes by their texts, in their order.
+
+    A host of many sites has thousands, and to write them out takes milliseconds: it is done once for the same value.
+    """
+    known = _texts.used(id(addresses))
+    if known is None:
+        bare = [one.ip for one in addresses]
+        known = addresses, {str(one): one for one in bare}
+        _texts.keep(id(addresses), known)
+    return known[1]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import re
-from ipaddress import ip_address, ip_network
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import TYPE_CHECKING
 
 from reconciler.model import meant
@@ -12,6 +13,7 @@ from reconciler.postfix.vocabulary import names
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from ipaddress import IPv4Network, IPv6Network
 
 NETWORK_LISTS = names(
     """
@@ -49,17 +51,22 @@ def problem_of(pattern: str) -> str | None:
     return f"has no prefix length{meant(str(network))}" if mask and not is_digits(mask) else None
 
 
-def holds(patterns: Iterable[str], address: str) -> bool:
+def holds(patterns: Iterable[str], address: IPv4Address | IPv6Address) -> bool:
     """Return whether a list of networks holds an address; the first that fits decides, names and tables never fit."""
     for pattern in patterns:
-        bare = pattern.lstrip("!").replace("[", "").replace("]", "")
-        try:
-            fits = ip_address(address) in ip_network(bare, strict=False)
-        except ValueError:
-            continue
-        if fits:
+        network = _network(pattern.lstrip("!"))
+        if network and address in network:
             return (len(pattern) - len(pattern.lstrip("!"))) % 2 == 0
     return False
+
+
+@functools.lru_cache(maxsize=64)
+def _network(pattern: str) -> IPv4Network | IPv6Network | None:
+    """Return the network of a pattern; None if it has none. Thousands of addresses are compared with the same few."""
+    try:
+        return ip_network(pattern.replace("[", "").replace("]", ""), strict=False)
+    except ValueError:
+        return None
 
 
 def _no_address(pattern: str) -> str | None:

@@ -219,7 +219,7 @@ def _world(
 def _names(main: Scope) -> dict[str, list[str]]:
     """Return the addresses of names: this host's own, and as the host finds them, those that services listen on."""
     found = {name.lower(): list(addresses) for name, addresses in main.facts.hosts.items() if addresses}
-    own = [str(one.ip) for one in main.facts.addresses if not one.is_loopback]
+    own = [text for text, one in main.facts.own_by_text.items() if not one.is_loopback]
     return found | {main.value("myhostname").lower(): own}
 
 

@@ -5,9 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import threading
-from ipaddress import ip_interface
 from pathlib import Path
-from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -28,10 +26,6 @@ if TYPE_CHECKING:
 def listener() -> Iterator[socket.socket]:
     with socket.create_server(("127.0.0.1", 0)) as made:
         yield made
-
-
-def one(address: str) -> SimpleNamespace:
-    return SimpleNamespace(family=socket.AF_INET, address=address, netmask="255.255.255.0")
 
 
 def test_what_the_package_brings_is_asked_once(tmp_path: Path) -> None:
@@ -74,24 +68,6 @@ def test_postconf_is_asked_in_a_folder_of_its_own(tmp_path: Path) -> None:
     (tmp_path / "main.cf").write_text("this breaks every program of Postfix\n")
     facts.gather(host, Settings(host="mx1", config_directory=tmp_path))
     assert not [line for line in host.asked if str(tmp_path) in line]
-
-
-def test_addresses_come_with_their_prefixes() -> None:
-    assert ip_interface("127.0.0.1/8") in facts.addresses()
-
-
-def test_an_address_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    made: list[object] = []
-    monkeypatch.setattr("psutil.net_if_addrs", lambda: {"lo": [one(f"10.9.8.{number}") for number in range(50)]})
-
-    def counted(text: str) -> object:
-        made.append(text)
-        return ip_interface(text)
-
-    monkeypatch.setattr("ipaddress.ip_interface", counted)
-    assert [str(address) for address in facts.addresses()[:2]] == ["10.9.8.0/24", "10.9.8.1/24"]
-    assert facts.addresses() == facts.addresses()
-    assert len(made) == 50
 
 
 @pytest.mark.parametrize("netlink", [True, False])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_address
+
 import pytest
 
 from reconciler.postfix.networks import holds, problem_of
@@ -56,4 +58,4 @@ def test_what_postfix_can_not_read_is_named_with_what_was_meant(pattern: str, pr
     ],
 )
 def test_the_first_network_that_fits_decides(patterns: str, address: str, held: bool) -> None:
-    assert holds(patterns.split(), address) is held
+    assert holds(patterns.split(), ip_address(address)) is held
