@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from reconciler.model import Contribution, Facts
 
 ROOT = Where("mail.yaml")
+_OFTEN = 256
+"""How much is taken between two looks at the clock, which take longer than to read a small file from memory."""
 
 
 class Budget:
@@ -27,6 +29,7 @@ class Budget:
     def __init__(self, clock: Callable[[], float] = lambda: 0.0) -> None:
         self._clock, self._began = clock, clock()
         self._taken: Counter[str] = Counter()
+        self._unseen = 0
 
     def take_values(self, amount: int, where: Where) -> None:
         """Take the values of a YAML file."""
@@ -52,7 +55,10 @@ class Budget:
         self._taken[what] += amount
         if self._taken[what] > most:
             raise beyond(where, f"this commit has more than {most} {what}; reduce or split it")
-        self.look(where)
+        self._unseen += amount
+        if self._unseen >= _OFTEN:
+            self._unseen = 0
+            self.look(where)
 
     def look(self, where: Where = ROOT) -> None:
         """Look at the clock."""

@@ -106,6 +106,7 @@ def load(files: Tree, host: str, secrets: Mapping[str, Secret], budget: Budget |
     tests = flows.read(files, host, findings, budget)
     if all(one.readable for one in (base, *hosts.values())):
         findings += layout.unwired(tables, _values([base, *hosts.values()], commit.own))
+    budget.look()
     told = [_printable(finding) for finding in without_consequences(dict.fromkeys(findings), _STAGES)]
     desired = Desired(
         sections={

@@ -241,6 +241,8 @@ def _carried(
 def _with_sources(origin: Contribution, carried: Carried) -> Contribution:
     """Compile the tables that are left in place from their content on this host."""
     sources = {name: carried.tree[name].read() for name in carried.names if name in origin.tables}
+    if not sources:
+        return origin
     changed = {name: replace(origin.tables[name], source=source) for name, source in sources.items()}
     return replace(origin, tables={**origin.tables, **changed})
 

@@ -14,6 +14,8 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
+from reconciler.model.past import Past
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable
 
@@ -27,12 +29,26 @@ _PROGRAMS = frozenset({"smtp", "lmtp"})
 _BIND = {"smtp_bind_address": ".", "smtp_bind_address6": ":", "lmtp_bind_address": ".", "lmtp_bind_address6": ":"}
 _GREETINGS = frozenset({"smtp_helo_name", "lmtp_lhlo_name"})
 _TAG = "syslog_name"
+_VARYING = frozenset({*_BIND, *_GREETINGS, _TAG})
 _HOST_NAME = re.compile(r"[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+", re.ASCII)
 _PLAIN_TAG = re.compile(r"[A-Za-z0-9/._-]+", re.ASCII)
+_found: Past[tuple[object, object, frozenset[str]]] = Past(4, in_a_pass=True)
+"""By the places in memory of the services and of the host's addresses, which stay as long as they are in here."""
 
 
 def with_alike(merged: Contribution, facts: Facts) -> Contribution:
     """Return the contribution with *alike*, the services of which an earlier one is like them, if there are many."""
+    place = id(merged.services), id(facts.addresses)
+    known = _found.used(place)
+    if known is None:
+        known = merged.services, facts.addresses, _alike(merged, facts)
+        _found.keep(place, known)
+    alike = known[2]
+    return replace(merged, alike=alike) if len(alike) >= FEWEST else merged
+
+
+def _alike(merged: Contribution, facts: Facts) -> frozenset[str]:
+    """Return the keys of the services of which an earlier one is like them."""
     judge = _Likeness(merged, facts)
     first: set[Hashable] = set()
     alike: set[str] = set()
@@ -40,7 +56,7 @@ def with_alike(merged: Contribution, facts: Facts) -> Contribution:
         if service and service.command in _PROGRAMS and service.type == "unix":
             kind = judge.kind(service)
             (alike.add(key) if kind in first else first.add(kind))
-    return replace(merged, alike=frozenset(alike)) if len(alike) >= FEWEST else merged
+    return frozenset(alike)
 
 
 def of_all(find: Callable[[Contribution], Iterable[T]], few: Contribution, merged: Contribution) -> Iterable[T]:
@@ -57,7 +73,10 @@ class _Likeness:
 
     def kind(self, service: Service) -> Hashable:
         """Return what services have in common that are alike."""
-        options = [(one.name, "" if self._is_plain(one.name, one.value) else one.value) for one in service.overrides]
+        options = [
+            (one.name, "" if one.name in _VARYING and self._is_plain(one.name, one.value) else one.value)
+            for one in service.overrides
+        ]
         fields = (service.private, service.unprivileged, service.chroot, service.wakeup, service.maxproc)
         return service.where.file.partition("/")[0], service.command, fields, service.arguments, tuple(options)
 

@@ -122,6 +122,20 @@ def test_processor_time_is_looked_at(judge: Callable[[Budget], object]) -> None:
     assert raised.value.findings[0].lasting
 
 
+def test_the_clock_is_looked_at_as_often_as_something_was_taken() -> None:
+    looked_at: list[float] = []
+
+    def read() -> float:
+        looked_at.append(0.0)
+        return 0.0
+
+    budget = Budget(read)
+    for _ in range(4096):
+        budget.take_lines(b"a b\n", Where("tables/a"))
+    budget.take_lines(b"\n" * 5000, Where("tables/b"))
+    assert 30 < len(looked_at) < 40
+
+
 # ---- settings --------------------------------------------------------------------------------------------------------
 
 GROWING = {"a0": "x" * 1000} | {f"a{level}": f"$a{level - 1}" * 10 for level in range(1, 4)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from reconciler.desired import lint
 from reconciler.desired.lint import mentioned
 from reconciler.features.composition import compose
+from reconciler.model.past import forget_passes
 from reconciler.postfix import alike
 from reconciler.postfix.alike import with_alike
 from reconciler.postfix.scopes import every_scope, scopes
@@ -49,6 +51,24 @@ def few(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def merged(files: dict[str, str]) -> Contribution:
     return compose(desired(files=files), HOST)
+
+
+def test_which_are_alike_is_found_once_for_the_same_services_and_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[object, ...]] = []
+
+    def counted(*given: object) -> frozenset[str]:
+        asked.append(given)
+        return frozenset({str(len(asked))})
+
+    monkeypatch.setattr("reconciler.postfix.alike._alike", counted)
+    contribution, other = merged(SITES), replace(HOST, addresses=HOST.addresses[:1])
+    assert with_alike(contribution, HOST).alike == {"1"}
+    assert with_alike(replace(contribution, tables={}), replace(HOST, names={})).alike == {"1"}
+    assert with_alike(contribution, other).alike == {"2"}
+    assert with_alike(merged(SITES), HOST).alike == {"3"}
+    assert with_alike(contribution, HOST).alike == {"1"}
+    forget_passes()
+    assert with_alike(contribution, HOST).alike == {"4"}
 
 
 def test_of_services_that_differ_in_address_greeting_and_tag_the_first_is_looked_at() -> None:
