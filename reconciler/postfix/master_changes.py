@@ -20,7 +20,7 @@ _MOST = 64
 
 def differing_services(old: str, new: str) -> tuple[str, str]:
     """Return the parts of two texts of master.cf between the services that they begin and end with alike."""
-    start = _start(old, _alike(old, new))
+    start = alike_until(old, new)
     tail = _alike(old[start:][::-1], new[start:][::-1])
     end = next((end for end in _ends(old, len(old) - tail) if _begins(new, end + len(new) - len(old))), len(old))
     tail = len(old) - end
@@ -30,6 +30,11 @@ def differing_services(old: str, new: str) -> tuple[str, str]:
     if len(names) > _MOST or any(_holds(text, names) for text in same):
         return old, new
     return parts
+
+
+def alike_until(old: str, new: str) -> int:
+    """Return where the last entry begins before two texts differ, or end."""
+    return _start(old, _alike(old, new))
 
 
 def _alike(one: str, other: str) -> int:

@@ -10,12 +10,14 @@ Rules: postconf(5) and master(5) "file format".
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from reconciler.model import Finding, Parameter, Service, Where, did_you_mean, error_at
 from reconciler.model.ascii_text import SPACE, split_words
 from reconciler.model.past import Past
+from reconciler.postfix.master_changes import alike_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -62,10 +64,13 @@ def is_comment(line: str) -> bool:
     return line.lstrip(SPACE).startswith("#")
 
 
-def logical_lines(text: str) -> Iterator[Logical]:
-    """Join continuation lines (they begin with a blank), and drop comments and blank lines, as readlline(3) does."""
+def logical_lines(text: str, first: int = 1) -> Iterator[Logical]:
+    """Join continuation lines (they begin with a blank), and drop comments and blank lines, as readlline(3) does.
+
+    *first* is the number of the first line.
+    """
     parts: list[tuple[int, str]] = []
-    for number, line in enumerate(_lines(text), 1):
+    for number, line in enumerate(_lines(text), first):
         stripped = line.strip(SPACE)
         if not stripped or stripped.startswith("#"):
             continue
@@ -146,8 +151,18 @@ _PLAIN_SERVICE = re.compile(
     re.ASCII,
 )
 _PLAIN_OPTION = re.compile(r"\s+-o\s+([A-Za-z0-9_][A-Za-z0-9_.-]*)=([^\s{}]*)\s*", re.ASCII)
-_read: Past[tuple[tuple[Service, ...], tuple[Finding, ...]]] = Past(2, in_a_pass=True)
-"""Of what is live and of what is to be."""
+
+
+class _Master(NamedTuple):
+    """A text of master.cf and what it says."""
+
+    text: str
+    services: tuple[Service, ...]
+    findings: tuple[Finding, ...]
+
+
+_read: Past[tuple[_Master, ...]] = Past(4, in_a_pass=True)
+"""Of what is live and of what is to be, by the name of the file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,22 +175,34 @@ class _Token:
 def read_master(text: str, file: str) -> tuple[list[Service], list[Finding]]:
     """Read master.cf entries in their order; duplicates are kept, so that a caller can refuse them.
 
-    A pass reads the same few texts several times; what a large one says is kept until the pass is over.
+    A pass reads the same few texts several times; what a large one says is kept until the pass is over, and of another
+    text only what follows the first difference is read.
     """
     if len(text) < _LARGE:
         return _entries(text, file)
-    known = _read.used((text, file))
-    if known is None:
-        services, findings = _entries(text, file)
-        known = tuple(services), tuple(findings)
-        _read.keep((text, file), known)
-    return list(known[0]), list(known[1])
+    known = _read.used(file) or ()
+    found = next((one for one in known if one.text == text), None) or _read_after(
+        known[0] if known else None, text, file
+    )
+    _read.keep(file, (found, *(one for one in known if one.text != text))[:2])
+    return list(found.services), list(found.findings)
 
 
-def _entries(text: str, file: str) -> tuple[list[Service], list[Finding]]:
+def _read_after(before: _Master | None, text: str, file: str) -> _Master:
+    """Return what a text says, with the services of an earlier text that both begin with."""
+    place = alike_until(before.text, text) if before else 0
+    line = text.count("\n", 0, place) + 1
+    same = bisect_left(before.services, line, key=lambda one: one.where.line) if before else 0
+    services, findings = _entries(text[place:], file, line)
+    known = before or _Master("", (), ())
+    told = (one for one in known.findings if one.where.line < line)
+    return _Master(text, (*known.services[:same], *services), (*told, *findings))
+
+
+def _entries(text: str, file: str, first: int = 1) -> tuple[list[Service], list[Finding]]:
     services: list[Service] = []
     findings: list[Finding] = []
-    for logical in logical_lines(text):
+    for logical in logical_lines(text, first):
         if logical.parts[0][1][0] in " \t":
             what = f'a service must start in the first column, got "{logical.text}"'
             findings.append(error_at("malformed-service", Where(file, logical.line), what))

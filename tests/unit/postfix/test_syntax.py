@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reconciler.model import Parameter, Service, Table, Where
+from reconciler.model.past import forget_passes
 from reconciler.postfix import syntax
 from reconciler.postfix.syntax import (
     duplicates,
@@ -183,6 +184,24 @@ def test_a_large_file_that_is_read_again_says_the_same_at_the_place_of_its_name(
     elsewhere = read_master(text, "/etc/postfix/master.cf")[0]
     assert [one.where.file for one in (again[7], elsewhere[7])] == ["master.cf", "/etc/postfix/master.cf"]
     assert read_master(f"{lines}last unix - - n - - smtp\n", "master.cf")[0][-1].name == "last"
+
+
+@pytest.mark.parametrize("line", [0, 1, 2, 3, 700, 701, 702, 801, 802, 803])
+@pytest.mark.parametrize(
+    "added", ["x unix - - n - - smtp", "  -o a=b", "# a comment", "", "broken", " x", "s7 unix - -"]
+)
+def test_of_a_large_file_only_what_follows_the_first_difference_is_read(
+    monkeypatch: pytest.MonkeyPatch, line: int, added: str
+) -> None:
+    lines = [f"s{number} unix - - n - - smtp\n  -o smtp_helo_name=h{number}.test" for number in range(400)]
+    first = "\n".join(["# services", *lines, "broken\n"])
+    changed = first.split("\n")
+    changed.insert(line, added)
+    texts = ["\n".join(changed), "\n".join(first.split("\n")[:line]) + "\n" * 9000, f"{first}{added}"]
+    forget_passes()
+    continued = [(read_master(first, "master.cf"), read_master(text, "master.cf")) for text in texts]
+    monkeypatch.setattr(syntax, "_LARGE", 1 << 20)
+    assert continued == [(read_master(first, "master.cf"), read_master(text, "master.cf")) for text in texts]
 
 
 ODD_SERVICES = (
