@@ -59,7 +59,7 @@ if TYPE_CHECKING:
     from reconciler.passes.record import Passed
 
 LOOK_FOR_MASTER = 2.0  # seconds, while Postfix is stopped
-_YOUNG = 100_000
+_YOUNG = 500_000
 """Objects that are made before some are looked at for cycles; a check of thousands of sites makes a million, of which
 none is in one, and after each pass all are looked at."""
 

@@ -201,9 +201,8 @@ def judge(revision: Revision, edges: Edges, live: LiveCommit, apart: Apart | Non
         committed_at=revision.committed_at.timestamp(), trusted=live.has(carried.tree),
         allow=partial(staged, desired=desired, told=tuple(findings)),
     )  # fmt: skip
-    return Judged(
-        revision, Understood(desired, facts, origin), rules, tuple(findings), order, gained(plan, origin, facts), apart
-    )
+    powers = gained(plan, origin, facts, is_rendered=not carried.names)
+    return Judged(revision, Understood(desired, facts, origin), rules, tuple(findings), order, powers, apart)
 
 
 def _also_wrong(error: PartlyRead, revision: Revision, edges: Edges, live: LiveCommit, apart: Apart) -> list[Finding]:

@@ -6,6 +6,7 @@ Reads only. Raises OSError as the kernel gives it, CommandFailed when postconf f
 from __future__ import annotations
 
 import os.path
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -13,6 +14,7 @@ from reconciler.host.facts import postfix_facts
 from reconciler.host.programs import postfix
 from reconciler.model import Contribution, Table
 from reconciler.postfix import sni
+from reconciler.postfix.alike import VARYING
 from reconciler.postfix.references import chains, named_tables, read_at_start
 from reconciler.postfix.syntax import read_main, read_master
 from reconciler.postfix.tables import TEXT_TYPES
@@ -21,7 +23,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from reconciler.apply.edges import Edges
-    from reconciler.model import Facts
+    from reconciler.model import Facts, Service
+
+
+_FILE = re.compile("[/:$]")  # in a path, a table, or a name that stands for one
 
 
 class Named(NamedTuple):
@@ -46,13 +51,20 @@ def named(edges: Edges) -> Named:
     texts = [(directory / name).read_text("utf-8", "surrogateescape") for name in (postfix.MAIN, postfix.MASTER)]
     parameters, _ = read_main(texts[0], postfix.MAIN)
     services, _ = read_master(texts[1], postfix.MASTER)
-    live = Contribution(parameters=parameters, services={one.key: one for one in services})
+    live = Contribution(parameters=parameters, services={one.key: one for one in services if _may_name_files(one)})
     facts = postfix_facts(edges.host, edges.settings)
     live = replace(live, tables=_sni_tables(live, facts, directory))
     return Named(
         read_at_start(live, facts) | sni.files(live, facts),
         chains(live, facts) | {row.files for row in sni.rows(live, facts)},
         named_tables(live, facts),
+    )
+
+
+def _may_name_files(service: Service) -> bool:
+    """Return whether a service is jailed, or has an option that can name a file; those of sites have none."""
+    return service.chroot == "y" or any(
+        option.name not in VARYING and _FILE.search(option.value) for option in service.overrides
     )
 
 

@@ -29,7 +29,8 @@ _PROGRAMS = frozenset({"smtp", "lmtp"})
 _BIND = {"smtp_bind_address": ".", "smtp_bind_address6": ":", "lmtp_bind_address": ".", "lmtp_bind_address6": ":"}
 _GREETINGS = frozenset({"smtp_helo_name", "lmtp_lhlo_name"})
 _TAG = "syslog_name"
-_VARYING = frozenset({*_BIND, *_GREETINGS, _TAG})
+VARYING = frozenset({*_BIND, *_GREETINGS, _TAG})
+"""The options in which services may differ that are alike; none of them names a file."""
 _HOST_NAME = re.compile(r"[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+", re.ASCII)
 _PLAIN_TAG = re.compile(r"[A-Za-z0-9/._-]+", re.ASCII)
 _found: Past[tuple[object, object, frozenset[str]]] = Past(4, in_a_pass=True)
@@ -74,7 +75,7 @@ class _Likeness:
     def kind(self, service: Service) -> Hashable:
         """Return what services have in common that are alike."""
         options = [
-            (one.name, "" if one.name in _VARYING and self._is_plain(one.name, one.value) else one.value)
+            (one.name, "" if one.name in VARYING and self._is_plain(one.name, one.value) else one.value)
             for one in service.overrides
         ]
         fields = (service.private, service.unprivileged, service.chroot, service.wakeup, service.maxproc)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 _START = re.compile(r"^[^\s#]", re.ASCII | re.MULTILINE)  # of an entry, which ends the one before
 _NAME = re.compile(r"(?:\A|\n)([^\s#]+)", re.ASCII)
+_BLANKS = frozenset(" \t\n\r\f\v")
 _MOST = 64
 """Services in a part; more of them are compared as quickly by reading all."""
 
@@ -68,4 +69,14 @@ def _begins(text: str, place: int) -> bool:
 
 
 def _holds(text: str, names: set[str]) -> bool:
-    return any(re.search(rf"(?:\A|\n){re.escape(name)}(?=\s)", text, re.ASCII) for name in names)
+    return any(_holds_one(f"\n{text}", f"\n{name}") for name in names)
+
+
+def _holds_one(text: str, line: str) -> bool:
+    """Return whether a line begins so, and a blank or the end of the line follows."""
+    place = text.find(line)
+    while place >= 0:
+        if text[place + len(line) : place + len(line) + 1] in _BLANKS:
+            return True
+        place = text.find(line, place + 1)
+    return False

@@ -120,12 +120,14 @@ def _submitted(evidence: Evidence) -> Iterator[Finding]:
     """Yield a finding if mail of a program that calls sendmail(1) does not get in."""
     report = evidence.report
     status, said = report["submitted"]["status"], report["submitted"]["said"]
+    if status == 0 and _is_picked_up(evidence):
+        return
     why = [line.text for line in evidence.lines if line.program in SUBMITTING]
     last = evidence.said(why[-1] if why else split_lines(said)[-1] if said else f"status {status}")
     if status > 0 and _NOT_ALLOWED not in said:
         text = f"a program on the host can't send mail: sendmail ends with {last}"
         yield evidence.finding("sendmail-refused", text, "sendmail", None, last)
-    elif status == 0 and not _is_picked_up(evidence):
+    elif status == 0:
         text = (
             f"mail that a program hands to sendmail waits in maildrop: no pickup takes it{f' ({last})' if why else ''}"
         )

@@ -7,9 +7,12 @@ Promises: what is live already is not repeated, and a table that is live already
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from reconciler.model import UNWRITTEN, Contribution, Kind
+from reconciler.postfix.derived import keeping
+from reconciler.postfix.master_changes import differing_services
 from reconciler.postfix.root_equivalent import LINKED, Power, powers, tables_with_powers
 from reconciler.postfix.syntax import read_main, read_master
 
@@ -20,15 +23,22 @@ if TYPE_CHECKING:
     from reconciler.postfix.root_equivalent import UsedTable
 
 
-def gained(plan: Plan, origin: Contribution, facts: Facts) -> tuple[Power, ...]:
-    """Return the powers that *origin*, the contribution of the target, adds or changes; settings come first."""
+def gained(plan: Plan, origin: Contribution, facts: Facts, *, is_rendered: bool = False) -> tuple[Power, ...]:
+    """Return the powers that *origin*, the contribution of the target, adds or changes; settings come first.
+
+    *is_rendered*: the target has exactly what *origin* says, so that the services of both sides are read where they
+    differ.
+    """
     if plan.empty:
         return ()
-    found, tables = list(powers(origin, facts)), list(tables_with_powers(origin, facts))
-    live = settings_of(plan.live) if found or tables else Contribution()
-    known = {power.identity for power in powers(live, facts)}
-    settings = [power for power in found if power.identity not in known]
-    before = {used.identity for used in tables_with_powers(live, facts)}
+    with keeping():
+        found, tables = list(powers(origin, facts)), list(tables_with_powers(origin, facts))
+        live = Contribution()
+        if found or tables:
+            live = _live(plan, origin) if is_rendered else settings_of(plan.live)
+        known = {power.identity for power in powers(live, facts)}
+        settings = [power for power in found if power.identity not in known]
+        before = {used.identity for used in tables_with_powers(live, facts)}
     for used in tables:
         settings += _changed(used, plan) if used.identity in before else used.powers()
     settings += _of_programs(plan, origin, facts)
@@ -79,6 +89,16 @@ def _of_links(plan: Plan, origin: Contribution) -> Iterator[Power]:
 def _is_named(path: str, value: str) -> bool:
     """Return whether a value has a path, and not a longer one."""
     return bool(re.search(rf"{re.escape(path)}(?![A-Za-z0-9_.@+/-])", value))
+
+
+def _live(plan: Plan, origin: Contribution) -> Contribution:
+    """Return the settings of what is live; where its master.cf is as the target's, the services are those of origin."""
+    old, new = (_text(tree.get("master.cf")) for tree in (plan.live, plan.target))
+    (services, _), (others, _) = (read_master(text, "master.cf") for text in differing_services(old, new))
+    differing = {service.key for service in others}
+    same = {key: service for key, service in origin.services.items() if key not in differing}
+    live = settings_of({name: file for name, file in plan.live.items() if name != "master.cf"})
+    return replace(live, services=same | {service.key: service for service in services})
 
 
 def settings_of(tree: Tree) -> Contribution:

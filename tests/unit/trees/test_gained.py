@@ -33,7 +33,10 @@ def gains(
 ) -> list[str]:
     live = rendered(*before)[1] if before else {}
     origin, target = rendered(*after)
-    return [power.what for power in gained(diff(live, target, origin), origin, HOST)]
+    plan = diff(live, target, origin)
+    found = gained(plan, origin, HOST)
+    assert gained(plan, origin, HOST, is_rendered=True) == found
+    return [power.what for power in found]
 
 
 def test_what_a_commit_adds_is_named_and_what_is_live_already_is_not_repeated() -> None:
