@@ -66,6 +66,20 @@ def test_a_folder_is_taken_as_it_is_with_its_exec_bits(tmp_path: Path) -> None:
     assert git(path, "ls-tree", "main", "check").startswith("100755")
 
 
+@pytest.mark.parametrize(("sites", "is_packed"), [(10, False), (60, True)])
+def test_many_files_are_one_pack(tmp_path: Path, sites: int, *, is_packed: bool) -> None:
+    source, path = tmp_path / "from", tmp_path / "r.git"
+    files = {f"sites/site{number}/site.yaml": f"domains: [d{number}.test]\n" for number in range(sites)}
+    for name, text in files.items():
+        (source / name).parent.mkdir(parents=True)
+        (source / name).write_text(text)
+    create(path, Settings(host="mx9.example.com"), settings_file=FILE, recipient=KEY, source=source)
+    assert read(path) == files
+    assert bool([*(path / "objects/pack").glob("*.pack")]) is is_packed
+    assert bool([*(path / "objects").glob("??/*")]) is not is_packed
+    assert git(path, "fsck", "--strict") == ""
+
+
 def test_what_is_there_already_is_named_and_kept(tmp_path: Path) -> None:
     path = tmp_path / "r.git"
     path.mkdir()
