@@ -104,12 +104,15 @@ class World:
     def _far(self) -> list[str]:
         """The world's side: every address is local there, but for the host's own."""
         lines = ["link set lo up", "link set world addrgenmode none", "link set world up"]
-        lines += [f"route add local {everything} dev lo table main" for everything in ("0.0.0.0/0", "::/0")]
-        for own in self._addresses:
-            if not own.ip.is_loopback and not own.ip.is_link_local:
-                lines.append(f"route add {own.ip} dev world")
-                lines.append(f"neigh add {own.ip} lladdr {NEAR} nud permanent dev world")
-        return lines
+        near = [own.ip for own in self._addresses if not own.ip.is_loopback and not own.ip.is_link_local]
+        # Together, and by one neighbour of each family, because a host of many sites has thousands.
+        four = ipaddress.collapse_addresses(ipaddress.IPv4Network(one) for one in near if one.version == 4)  # noqa: PLR2004
+        six = ipaddress.collapse_addresses(ipaddress.IPv6Network(one) for one in near if one.version == 6)  # noqa: PLR2004
+        for gateway, networks in (("169.254.255.253", list(four)), ("fe80::fffe", list(six))):
+            lines += [f"neigh add {gateway} lladdr {NEAR} nud permanent dev world"] * bool(networks)
+            lines += [f"route add {network} via {gateway} dev world onlink" for network in networks]
+        # At last, because no gateway may be local.
+        return [*lines, *(f"route add local {every} dev lo table main" for every in ("0.0.0.0/0", "::/0"))]
 
     def connect(self, client: str, server: str, port: int, timeout: float) -> socket.socket:
         """Connect to the host from an address of the world."""
