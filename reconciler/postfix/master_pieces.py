@@ -11,10 +11,13 @@ import re
 import zlib
 from bisect import bisect_right
 from collections import Counter
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from reconciler.model.ascii_text import split_lines, split_words
+from reconciler.model.ascii_text import SPACE, split_lines, split_words
 from reconciler.postfix.vocabulary import PER_SERVICE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
 
 WHOLE = 200
 """The services of a file that is not cut."""
@@ -24,6 +27,7 @@ _PLAIN = re.compile(
     r"(?<=-o )((?:smtp_helo_name|lmtp_lhlo_name|(?:smtp|lmtp)_bind_address6?|syslog_name)=)[A-Za-z0-9./:_-]+(?=\s|\Z)",
     re.ASCII,
 )
+_EQUALS, _BREAKS = re.compile(f"[{SPACE}]*="), frozenset(f"{SPACE}=")
 _SUFFIXES = tuple(f"_{suffix}" for suffix in (*PER_SERVICE, "time_limit"))
 
 
@@ -58,17 +62,21 @@ def pieces(main: str, master: str) -> list[Piece]:
     names = Counter(entry.name for entry in entries)
     named = _named(set(names), main, master)
     # An entry may replace another of its name, which is in its piece.
-    forms = [_form(entry, named) if names[entry.name] == 1 else entry.name for entry in entries]
+    own = [_form(entry, named) for entry in entries]
+    forms = [form if names[entry.name] == 1 else entry.name for entry, form in zip(entries, own, strict=True)]
     usual = {form for form, count in Counter(forms).items() if count > _SIZE and form not in names}
     # Services of usual forms are apart, so that many pieces have one form.
     first, count = (_pieces_for(sum((form in usual) == is_usual for form in forms)) for is_usual in (False, True))
-    found: list[list[_Entry]] = [[] for _ in range(first + count)]
-    for entry, form in zip(entries, forms, strict=True):
+    found: list[list[tuple[_Entry, str]]] = [[] for _ in range(first + count)]
+    for entry, form, own_form in zip(entries, forms, own, strict=True):
         number = zlib.crc32(entry.name.encode("utf-8", "surrogateescape"))
-        own = first + number % count if form in usual else number % first
-        for place in range(first + count) if entry.name in named else (own,):
-            found[place].append(entry if place == own else _bare(entry))
-    return [_joined(part, named) for part in found if part]
+        own_place = first + number % count if form in usual else number % first
+        found[own_place].append((entry, own_form))
+        if entry.name in named:
+            bare = _bare(entry)
+            for place in {*range(first + count)} - {own_place}:
+                found[place].append((bare, _form(bare, named)))
+    return [_joined(part) for part in found if part]
 
 
 def _pieces_for(services: int) -> int:
@@ -90,10 +98,20 @@ def _entries(master: str) -> list[_Entry]:
 
 def _named(services: set[str], main: str, master: str) -> set[str]:
     """Return the services whose names begin the names of parameters."""
-    before = (split_words(text) for whole in (main, master) for text in whole.split("=")[:-1])
-    set_names = {words[-1].lstrip("{") for words in before if words}
-    found = {name.removesuffix(suffix) for name in set_names for suffix in _SUFFIXES if name.endswith(suffix)}
-    return found & services
+    return {name for text in (main, master) for suffix in _SUFFIXES for name in _before(text, suffix)} & services
+
+
+def _before(text: str, suffix: str) -> Iterator[str]:
+    """Yield how the names begin that a value is given to and that end so; few of many settings have such a name."""
+    place = text.find(suffix)
+    while place >= 0:
+        start, place = place, place + len(suffix)
+        if _EQUALS.match(text, place):
+            end = start
+            while start and text[start - 1] not in _BREAKS:
+                start -= 1
+            yield text[start:end].lstrip("{")
+        place = text.find(suffix, place)
 
 
 def _bare(entry: _Entry) -> _Entry:
@@ -103,15 +121,15 @@ def _bare(entry: _Entry) -> _Entry:
     return entry._replace(lines=[" ".join(fields)]) if len(fields) == _FIELDS else entry
 
 
-def _joined(entries: list[_Entry], named: set[str]) -> Piece:
+def _joined(part: Iterable[tuple[_Entry, str]]) -> Piece:
+    entries, forms = zip(*part, strict=True)
     starts, number = list[tuple[int, int]](), 1
     for entry in entries:
         starts.append((number, entry.line))
         number += len(entry.lines)
     text = "\n".join(line for entry in entries for line in entry.lines) + "\n"
-    forms = {_form(entry, named) for entry in entries}
     is_plain = len({entry.name for entry in entries}) == len(entries)  # else an entry may replace another
-    return Piece(text, tuple(starts), "\n".join(sorted(forms)) if is_plain else text)
+    return Piece(text, tuple(starts), "\n".join(sorted(set(forms))) if is_plain else text)
 
 
 def _form(entry: _Entry, named: set[str]) -> str:
