@@ -10,6 +10,7 @@ Rules: postconf(5) and master(5) "file format".
 from __future__ import annotations
 
 import re
+import sys
 from bisect import bisect_left
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
@@ -150,6 +151,7 @@ _PLAIN_SERVICE = re.compile(
     rf"\s+(?P<chroot>{_FLAG})\s+(?P<wakeup>-|\d+\??)\s+(?P<maxproc>-|\d+)\s+(?P<command>{_WORD})\s*",
     re.ASCII,
 )
+_PLAIN_VALUE = re.compile(r"[^\s{]\S*", re.ASCII)
 _PLAIN_OPTION = re.compile(r"\s+-o\s+([A-Za-z0-9_][A-Za-z0-9_.-]*)=([^\s{}]*)\s*", re.ASCII)
 
 
@@ -161,7 +163,7 @@ class _Master(NamedTuple):
     findings: tuple[Finding, ...]
 
 
-_read: Past[tuple[_Master, ...]] = Past(4, in_a_pass=True)
+_read: Past[tuple[_Master, ...]] = Past(2)
 """Of what is live and of what is to be, by the name of the file."""
 
 
@@ -175,8 +177,8 @@ class _Token:
 def read_master(text: str, file: str) -> tuple[list[Service], list[Finding]]:
     """Read master.cf entries in their order; duplicates are kept, so that a caller can refuse them.
 
-    A pass reads the same few texts several times; what a large one says is kept until the pass is over, and of another
-    text only what follows the first difference is read.
+    A pass reads the same few texts several times; what a large one says is kept, and of another text only what follows
+    the first difference is read.
     """
     if len(text) < _LARGE:
         return _entries(text, file)
@@ -223,13 +225,15 @@ def _plain(logical: Logical, file: str) -> Service | None:
     service = _PLAIN_SERVICE.fullmatch(line)
     if not service or (service["type"], service["private"]) == ("inet", "y"):
         return None
-    overrides = []
+    overrides, fields = [], service.groupdict()
+    fields["type"], fields["command"] = sys.intern(fields["type"]), sys.intern(fields["command"])
     for place, text in options:
         option = _PLAIN_OPTION.fullmatch(text)
         if not option:
             return None
-        overrides.append(Parameter(option[1], option[2], Where(file, place, option.start(1) + 1), service["name"]))
-    return Service(**service.groupdict(), arguments=(), overrides=tuple(overrides), where=Where(file, number))
+        name, value = sys.intern(option[1]), option[2]
+        overrides.append(Parameter(name, value, Where(file, place, option.start(1) + 1), fields["name"]))
+    return Service(**fields, arguments=(), overrides=tuple(overrides), where=Where(file, number))
 
 
 def _tokens(logical: Logical, file: str) -> Iterator[_Token]:
@@ -384,6 +388,8 @@ def _needs_braces(value: str) -> bool:
 
 def write_override(override: Parameter) -> str:
     """Return ``-o name=value``, in braces if the value contains blanks (master(5))."""
+    if _PLAIN_VALUE.fullmatch(override.value):
+        return f"-o {override.name}={override.value}"
     value = one_line(override.value)
     if not _needs_braces(value):
         return f"-o {override.name}={value}"
