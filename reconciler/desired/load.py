@@ -13,6 +13,7 @@ import re
 from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from pathlib import PurePosixPath
+from types import NoneType
 from typing import TYPE_CHECKING, Any
 
 from pydantic import TypeAdapter, ValidationError
@@ -51,6 +52,9 @@ _ADAPTERS = {section: TypeAdapter[object](schema) for section, schema in _SCHEMA
 def section_schemas() -> dict[str, dict[str, Any]]:
     """Return the JSON schema of each section, as pydantic derives it from the validator."""
     return {section: adapter.json_schema() for section, adapter in _ADAPTERS.items()}
+
+
+_Place = tuple[yaml_reader.Path, Where]
 
 
 class PartlyRead(InvalidSource):
@@ -123,7 +127,7 @@ def load(files: Tree, host: str, secrets: Mapping[str, Secret], budget: Budget |
         places=merged.places,
         findings=tuple(told),
         allowances=(*_in_yaml([base, *hosts.values()], host), *allowed, *_in_text(tables, files)),
-        needed=frozenset(name for _, name in (*_secret_names(merged), *described.secrets(tables)))
+        needed=frozenset(name for _, name in (*_secret_names(merged, _odd(merged)), *described.secrets(tables)))
         | deployed.sealed(files).keys(),
     )
     if any(finding.is_error for finding in told):
@@ -237,14 +241,19 @@ def _graft(merged: Document, entries: Iterable[tuple[str, Document]], findings: 
         section, name = layout.entry_of(path) or ("", "")
         merged.value.setdefault(section, {})[name] = read.value
         here = (section, name)
-        merged.places |= {here: Where(path)} | {(*here, *place): where for place, where in read.places.items()}
-        merged.keys |= {here: Where(path)} | {(*here, *place): where for place, where in read.keys.items()}
+        merged.places[here] = merged.keys[here] = Where(path)
+        for place, where in read.places.items():
+            merged.places[here + place] = where
+        for place, where in read.keys.items():
+            merged.keys[here + place] = where
         allowed += read.allowances
     return allowed
 
 
-def _nulls(read: Document) -> Iterator[Finding]:
-    for path, where in _places_of(read, type(None)):
+def _nulls(read: Document, odd: Iterable[_Place] | None = None) -> Iterator[Finding]:
+    for path, where in _odd(read) if odd is None else odd:
+        if at(read.value, path) is not None:
+            continue
         in_list = isinstance(at(read.value, path[:-1]), list)  # where the schema reports the missing value
         if "=" in path[-1]:
             continue  # {name=value}, which is reported as a name
@@ -269,9 +278,10 @@ def _takes_null(section: str) -> bool:
 
 def _judged(merged: Document, commit: _Commit, findings: list[Finding]) -> dict[type, object]:
     """Return the sections of a merged document, without the entries that do not fit their schemas."""
-    findings += _nulls(merged)
+    odd = _odd(merged)
+    findings += _nulls(merged, odd)
     sections = _sections(merged, findings, commit.lost)
-    findings += _unknown_secrets(_secret_names(merged), commit.sealed)
+    findings += _unknown_secrets(_secret_names(merged, odd), commit.sealed)
     findings += master_d.without_command(merged, sections, commit.own)
     return sections
 
@@ -372,14 +382,15 @@ def _unknown_secrets(used: Iterable[tuple[Where, str]], names: list[str]) -> Ite
             yield error_at("missing-secret", where, text, name)
 
 
-def _secret_names(merged: Document) -> Iterator[tuple[Where, str]]:
-    for path, where in _places_of(merged, SecretName):
-        yield where, at(merged.value, path).name
+def _secret_names(merged: Document, odd: Iterable[_Place]) -> Iterator[tuple[Where, str]]:
+    for path, where in odd:
+        if isinstance(value := at(merged.value, path), SecretName):
+            yield where, value.name
 
 
-def _places_of(read: Document, kind: type) -> list[tuple[yaml_reader.Path, Where]]:
-    """Return the path and the place of each value of a kind, in the order of the places."""
-    paths = set(yaml_reader.paths_of(read.value, kind))
+def _odd(read: Document) -> list[_Place]:
+    """Return the path and the place of each null and of each name of a secret, in the order of the places."""
+    paths = set(yaml_reader.paths_of(read.value, NoneType | SecretName))
     return [(path, where) for path, where in read.places.items() if path in paths] if paths else []
 
 

@@ -31,6 +31,7 @@ from reconciler.model.ascii_text import split_lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from types import UnionType
 
     from reconciler.model import Allowance, File
 
@@ -82,14 +83,19 @@ def _paths(value: Any, path: Path) -> Iterator[Path]:  # noqa: ANN401 - YAML's v
         yield from _paths(item, (*path, str(key)))
 
 
-def paths_of(value: Any, kind: type, path: Path = ()) -> Iterator[Path]:  # noqa: ANN401 - YAML's values
-    """Yield the path of each value of a kind that is no list and no mapping."""
-    if isinstance(value, kind):
-        yield path
-    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    for key, item in inner:
-        if isinstance(item, kind | dict | list):
-            yield from paths_of(item, kind, (*path, str(key)))
+def paths_of(value: Any, kind: type | UnionType) -> list[Path]:  # noqa: ANN401 - YAML's values
+    """Return the path of each value of a kind that is no list and no mapping."""
+    found: list[Path] = [()] * isinstance(value, kind)
+    inside: list[tuple[Path, Any]] = [((), value)]
+    for path, outer in inside:
+        for key, item in (
+            outer.items() if isinstance(outer, dict) else enumerate(outer) if isinstance(outer, list) else ()
+        ):
+            if isinstance(item, dict | list):
+                inside.append(((*path, str(key)), item))
+            elif isinstance(item, kind):
+                found.append((*path, str(key)))
+    return found
 
 
 def read(path: str, file: File, findings: list[Finding], budget: Budget | None = None) -> Document:

@@ -95,6 +95,8 @@ def compose(desired: Desired, facts: Facts) -> Contribution:
 
 
 def _resolved_service(service: Service, merged: Contribution) -> Service:
+    if not any("table:" in override.value for override in service.overrides):
+        return service  # as are those of thousands of sites
     return replace(service, overrides=tuple(_resolved(override, merged) for override in service.overrides))
 
 

@@ -167,12 +167,13 @@ def _service(name: str, delivery: Delivery, desired: Desired, facts: Facts) -> S
     relay = desired.section(smart_host.Schema)
     if relay and relay.is_wrapped:
         options["smtp_tls_wrappermode"] = "yes"
-    path = {"smtp_helo_name": "helo"}
+    where, of_address, of_helo = (
+        desired.where(SECTION, name, "delivery", *path) for path in ((), ("address",), ("helo",))
+    )
     overrides = tuple(
-        Parameter(option, value, desired.where(SECTION, name, "delivery", path.get(option, "address")), service)
+        Parameter(option, value, of_helo if option == "smtp_helo_name" else of_address, service)
         for option, value in options.items()
     )
-    where = desired.where(SECTION, name, "delivery")
     return Service(name=service, type="unix", command="smtp", overrides=overrides, where=where)
 
 
@@ -193,11 +194,16 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
 
 
 def _shared_domains(sites: dict[str, Site], desired: Desired) -> Iterator[Finding]:
-    first: dict[str, tuple[str, Where]] = {}
+    first: dict[str, tuple[str, int]] = {}
     for name, site in sites.items():
         for place, domain in enumerate(site.domains):
-            where = desired.where(SECTION, name, "domains", str(place))
-            other, there = first.setdefault(domain, (name, where))
+            other, earlier = first.setdefault(domain, (name, place))
+            if (other, earlier) == (name, place):
+                continue
+            where, there = (
+                desired.where(SECTION, name, "domains", str(place)),
+                desired.where(SECTION, other, "domains", str(earlier)),
+            )
             if there != where:
                 what = f'domain "{domain}" is in {other} ({there}) and in {name} ({where}); a domain has one site'
                 yield error_at("shared-domain", where, what, domain, there)
@@ -309,6 +315,8 @@ def _missing_reverse_names(sites: dict[str, Site], desired: Desired, facts: Fact
     for name, site in sites.items():
         for address in site.delivery.address if site.delivery else ():
             known, helo = facts.names.get(str(address)), site.delivery.helo if site.delivery else ""
+            if known is not None and helo in known:
+                continue
             where = desired.where(SECTION, name, "delivery", "address")
             if known is None:
                 what = f'address "{address}" of {name}: DNS did not answer the query for its reverse name'
@@ -316,7 +324,7 @@ def _missing_reverse_names(sites: dict[str, Site], desired: Desired, facts: Fact
                     rule="unknown-reverse-name", where=where, text=what, subject=str(address),
                     severity=Severity.WARNING, lasting=False,
                 )  # fmt: skip
-            elif helo not in known:
+            else:
                 got = f"its names are {', '.join(known)}" if known else "it has none"
                 what = f'address "{address}" of {name} has no reverse name "{helo}" that resolves back to it ({got})'
                 yield Finding(

@@ -105,10 +105,11 @@ class Kinds:
         """Return whether the commit adds or changes a service, or a table that its options name."""
         if self.changed is None or service.key in self.changed.services:
             return True
-        return any(table in self.changed.rows for option in service.overrides for table in self._tables(option))
+        naming = [option for option in service.overrides if ":" in option.value]
+        return any(table in self.changed.rows for option in naming for table in self._tables(option))
 
     def _tables(self, option: Parameter) -> Iterable[str]:
-        references = (one for word in words(option.value) for one in tables_in(word)) if ":" in option.value else ()
+        references = (one for word in words(option.value) for one in tables_in(word))
         return filter(None, (own_name(reference.name, self.main.facts.directory) for reference in references))
 
     def kind(self, service: Service) -> Hashable:
@@ -216,23 +217,24 @@ def choose(
         sides: tuple[list[T], list[T]] = [], []
         for item in group:
             sides[is_changed(item)].append(item)
-        changed = _different(sides[True], exact)[:MOST]
+        changed = _different(sides[True], exact, MOST)
         kept += not changed
         if not changed and most_kinds is not None and kept > most_kinds:
             continue
-        unchanged = _different(sides[False], exact)
-        played += [*changed, *unchanged[: max(FEW - len(changed), 0)]]
+        played += [*changed, *_different(sides[False], exact, max(FEW - len(changed), 0))]
     chosen = set(played)
     return [item for item in items if item in chosen]
 
 
-def _different(items: list[T], exact: Callable[[T], Hashable]) -> list[T]:
-    """Return the items in their order, but those last that are like an earlier one in everything."""
+def _different(items: list[T], exact: Callable[[T], Hashable], most: int) -> list[T]:
+    """Return the first items in their order, but those last that are like an earlier one in everything."""
     seen: set[Hashable] = set()
     again: list[T] = []
     first: list[T] = []
     for item in items:
+        if len(first) == most:
+            break
         what = exact(item)
         (again if what in seen else first).append(item)
         seen.add(what)
-    return first + again
+    return (first + again)[:most]

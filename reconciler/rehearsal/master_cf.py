@@ -94,8 +94,10 @@ def _tagged(service: Service, number: int, main: Scope) -> Service:
 
 def _awake(service: Service, main: Scope) -> dict[str, str]:
     """Return the restriction lists of an smtpd that sleep, without their sleep."""
+    if service.command != "smtpd":
+        return {}
     scope = Scope(main.merged, main.facts, service)
-    values = {name: scope.value(name) for name in (*LISTS, *classes_of(scope))} if service.command == "smtpd" else {}
+    values = {name: scope.value(name) for name in (*LISTS, *classes_of(scope))}
     return {
         name: without_databases(_SLEEP.sub(r"\g<1>0", text)) for name, text in values.items() if _SLEEP.search(text)
     }
