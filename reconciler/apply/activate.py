@@ -80,7 +80,7 @@ def witness(root: Path, places: SourcePlaces, edges: Edges, *, recipients: bool)
         asked = asked.since(questions(instance.values, _beginning)) if recipients else asked
         if live is None or postfix.running(instance) is None:
             return Witness(asked, None, places)
-        expected = _as_it_runs(live, instance, edges)
+        expected = _as_it_runs(live, instance, edges, placed=False)
         hand_in = _hand_in(instance, asked, edges)
         answers = listen(replace(expected, tries=1, asked=asked, hand_in=hand_in))
         faults = faults_before(expected.log.mark(), expected.log, instance, expected.services)
@@ -218,10 +218,11 @@ def answering(edges: Edges, tables: Collection[str] = ()) -> frozenset[str]:
     return found | others | {taking_mail(key, one) for key in taking for one in tables} | {MASTER}
 
 
-def _as_it_runs(live: Generation, instance: postfix.Instance, edges: Edges) -> Expected:
-    """Return what is expected of the running Postfix if it is only asked."""
+def _as_it_runs(live: Generation, instance: postfix.Instance, edges: Edges, *, placed: bool = True) -> Expected:
+    """Return what is expected of the running Postfix if it is only asked; *placed* if a finding may name a place."""
     log = open_log(edges.host, instance.values)
-    return _expected(instance, _services(live, edges), log, log.mark(), edges)
+    services = _services(live, edges) if placed else tuple(_read_services(live))
+    return _expected(instance, services, log, log.mark(), edges)
 
 
 def _expected(
@@ -257,13 +258,17 @@ def activate(step: Activation, before: postfix.Instance, after: postfix.Instance
 
 def _services(generation: Generation, edges: Edges, places: SourcePlaces = NO_WITNESS.places) -> tuple[Service, ...]:
     """Return the services of a generation as Postfix reads them, each with its place in the desired state if known."""
-    text = (generation.root / "master.cf").read_text("utf-8", "surrogateescape")
-    services, _ = read_master(text, postfix.MASTER)  # as the check has read it
     file = str(edges.settings.config_directory / postfix.MASTER)
     known = {service.key: service.where for service in places.merged.entries}
     return tuple(
-        replace(service, where=known.get(service.key) or replace(service.where, file=file)) for service in services
+        replace(service, where=known.get(service.key) or replace(service.where, file=file))
+        for service in _read_services(generation)
     )
+
+
+def _read_services(generation: Generation) -> list[Service]:
+    text = (generation.root / postfix.MASTER).read_text("utf-8", "surrogateescape")
+    return read_master(text, postfix.MASTER)[0]  # as the check has read it
 
 
 def keep_running(edges: Edges) -> None:

@@ -100,7 +100,8 @@ def load(files: Tree, host: str, secrets: Mapping[str, Secret], budget: Budget |
     of_sites = filter(layout.entry_of, sorted(files))
     entries = ((path, yaml_memory.read(path, files[path], findings, budget)) for path in of_sites)
     allowed = _graft(merged, entries, findings)
-    sections = _judged(merged, commit, findings)
+    odd = _odd(merged)
+    sections = _judged(merged, odd, commit, findings)
     for path, above in hosts.items():
         if layout.host_in(path) != host:
             budget.take_merged(len(base.places) + len(above.places), Where(path))
@@ -127,7 +128,7 @@ def load(files: Tree, host: str, secrets: Mapping[str, Secret], budget: Budget |
         places=merged.places,
         findings=tuple(told),
         allowances=(*_in_yaml([base, *hosts.values()], host), *allowed, *_in_text(tables, files)),
-        needed=frozenset(name for _, name in (*_secret_names(merged, _odd(merged)), *described.secrets(tables)))
+        needed=frozenset(name for _, name in (*_secret_names(merged, odd), *described.secrets(tables)))
         | deployed.sealed(files).keys(),
     )
     if any(finding.is_error for finding in told):
@@ -276,9 +277,8 @@ def _takes_null(section: str) -> bool:
 # ---- the schema ------------------------------------------------------------------------------------------------------
 
 
-def _judged(merged: Document, commit: _Commit, findings: list[Finding]) -> dict[type, object]:
-    """Return the sections of a merged document, without the entries that do not fit their schemas."""
-    odd = _odd(merged)
+def _judged(merged: Document, odd: Iterable[_Place], commit: _Commit, findings: list[Finding]) -> dict[type, object]:
+    """Return the sections of a merged document, whose *odd* values these are, without entries that fit no schema."""
     findings += _nulls(merged, odd)
     sections = _sections(merged, findings, commit.lost)
     findings += _unknown_secrets(_secret_names(merged, odd), commit.sealed)
@@ -292,7 +292,7 @@ def _elsewhere(path: str, base: Document, read: Document, commit: _Commit) -> It
     merged = base.copy()
     _overlay(merged, read)
     _graft(merged, (), findings)
-    _judged(merged, commit, findings)
+    _judged(merged, _odd(merged), commit, findings)
     # The errors of mail.yaml have been found already, merged with this host's own file.
     return (finding for finding in findings if finding.where.file == path)
 

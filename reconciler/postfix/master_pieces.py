@@ -134,5 +134,5 @@ def _joined(part: Iterable[tuple[_Entry, str]]) -> Piece:
 
 def _form(entry: _Entry, named: set[str]) -> str:
     """Return a service as all those are that differ in their names, tags and addresses alone."""
-    text = _PLAIN.sub(r"\1", "\n".join(entry.lines))
+    text = "".join(_PLAIN.split("\n".join(entry.lines)))  # the parts between the values, and the names before them
     return text if entry.name in named or not text.startswith(entry.name) else text[len(entry.name) :]

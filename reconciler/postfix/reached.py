@@ -16,14 +16,13 @@ from reconciler.postfix.domain_routes import all_routed
 from reconciler.postfix.references import own_name, table_inside, tables_of
 from reconciler.postfix.restrictions import LISTS
 from reconciler.postfix.routes import TRANSPORT_MAPS, TRANSPORTS, transport_of
-from reconciler.postfix.scopes import scopes
+from reconciler.postfix.scopes import Scope, scopes
 from reconciler.postfix.table_parts import texts
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
 
     from reconciler.model import Contribution, Facts, Service
-    from reconciler.postfix.scopes import Scope
 
 # A part of a path is no name, except the socket of a service.
 _WORD = re.compile(r"(?:(?<![\w./-])|(?<=\bprivate/)|(?<=\bpublic/))[\w.-]+(?![\w./-])", re.ASCII)
@@ -89,9 +88,13 @@ def idle(services: Iterable[Service], merged: Contribution, facts: Facts) -> set
 
 def routed(main: Scope) -> frozenset[str]:
     """Return the names of the services that mail may reach; all of them if a table of routes is not in the commit."""
-    merged = main.merged
-    known = {service.name for service in merged.entries}
-    if any(_asks_elsewhere(scope, TRANSPORT_MAPS) for scope in scopes(merged, main.facts)):
+    return _routed(main.merged, main.facts)
+
+
+@derived
+def _routed(merged: Contribution, facts: Facts) -> frozenset[str]:
+    main, known = Scope(merged, facts), {service.name for service in merged.entries}
+    if any(_asks_elsewhere(scope, TRANSPORT_MAPS) for scope in scopes(merged, facts)):
         return frozenset(known)
     classes = {
         transport_of(main.value(transport)) for transport, domains in _CLASSES.items() if _has_mail(main, domains)

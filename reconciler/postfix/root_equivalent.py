@@ -218,11 +218,16 @@ class UsedTable(NamedTuple):
 
 def tables_with_powers(merged: Contribution, facts: Facts) -> Iterator[UsedTable]:
     """Yield the tables, in the commit or in a setting, whose entries can be commands, files or pipe services."""
-    for scope in scopes(merged, facts):
+    yield from _tables_in([Scope(merged, facts)])
+    yield from of_all(lambda some: _tables_in(scopes(some, facts)[1:]), with_alike(merged, facts), merged)
+
+
+def _tables_in(among: Iterable[Scope]) -> Iterator[UsedTable]:
+    for scope in among:
         for parameter in scope.written:
             for reference in tables_of(scope, parameter) if parameter.name in TABLES else ():
-                name = own_name(reference.name, facts.directory) or ""
-                yield UsedTable(scope, parameter, name, merged.tables.get(name) or table_inside(reference))
+                name = own_name(reference.name, scope.facts.directory) or ""
+                yield UsedTable(scope, parameter, name, scope.merged.tables.get(name) or table_inside(reference))
 
 
 def _of_entry(scope: Scope, use: str, value: str) -> Iterator[str]:

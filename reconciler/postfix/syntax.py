@@ -406,11 +406,12 @@ def _shown(override: Parameter) -> str:
         return f"-o {override.name}={one_line(override.value)}"
 
 
-def show_service(service: Service) -> str:
-    """Return the service in one line, as ``postconf -M`` prints it."""
+def show_service(service: Service, overrides: Iterable[Parameter] | None = None) -> str:
+    """Return the service in one line, as ``postconf -M`` prints it; *overrides* take the place of its own."""
+    options = map(_shown, service.overrides if overrides is None else overrides)
     fields = (
         service.name, service.type, service.private, service.unprivileged, service.chroot, service.wakeup,
-        service.maxproc, service.command, *map(_shown, service.overrides), *service.arguments,
+        service.maxproc, service.command, *options, *service.arguments,
     )  # fmt: skip
     return " ".join(fields)
 

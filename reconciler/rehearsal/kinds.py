@@ -116,9 +116,9 @@ class Kinds:
         """Return what services have in common that behave alike."""
         fields = (service.type, service.private, service.unprivileged, service.chroot, service.wakeup, service.maxproc)
         options = {option.name: self._option(option) for option in service.overrides if option.name != _TAG}
-        arguments = tuple(_USER.sub(self._user, argument) for argument in service.arguments)
+        arguments = tuple([_USER.sub(self._user, argument) for argument in service.arguments])
         named = self._settings.get(service.name, ())
-        return fields, self._place(service), service.command, arguments, tuple(sorted(options.items())), named
+        return fields, self._place(service), service.command, arguments, frozenset(options.items()), named
 
     def _place(self, service: Service) -> str:
         """Return the kind of a place to listen on; services that are no listeners have none."""

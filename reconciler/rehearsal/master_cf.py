@@ -72,24 +72,24 @@ def played_master(main: Scope, services: tuple[Service, ...], ports: list[int], 
 
     The injector has a way to each agent that is *fed*.
     """
-    lines = [show_service(_tagged(service, number, main)) for number, service in enumerate(services)]
+    lines = [_shown(service, number, main) for number, service in enumerate(services)]
     for number, service in enumerate(services):
         if service.type == "pass" and service.command == "smtpd":
             twin = replace(service, name=str(twin_port(number, ports)), type="inet", private="n")
-            lines.append(show_service(_tagged(twin, number, main)))
+            lines.append(_shown(twin, number, main))
     return "\n".join([*lines, show_service(_injector(main, services, ports[0], fed)), ""])
 
 
-def _tagged(service: Service, number: int, main: Scope) -> Service:
-    """Return the service with its tag; the last value of an option takes effect."""
+def _shown(service: Service, number: int, main: Scope) -> str:
+    """Return the service as a line with its tag; the last value of an option takes effect."""
     options = {"syslog_name": f"r{number}"} | _PLAYED.get(service.command, {}) | _awake(service, main)
-    kept = tuple(
+    kept = [
         replace(option, value=without_databases(option.value)) if ":" in option.value else option
         for option in service.overrides
         if option.name not in options
-    )
-    added = tuple(Parameter(name, value, service.where) for name, value in options.items())
-    return replace(service, overrides=(*kept, *added))
+    ]
+    added = [Parameter(name, value, service.where) for name, value in options.items()]
+    return show_service(service, [*kept, *added])
 
 
 def _awake(service: Service, main: Scope) -> dict[str, str]:
