@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable
 
     from reconciler.model import Contribution, Facts, Service
+    from reconciler.model.facts import ByText
 
 T = TypeVar("T")
 
@@ -33,6 +34,14 @@ VARYING = frozenset({*_BIND, *_GREETINGS, _TAG})
 """The options in which services may differ that are alike; none of them names a file."""
 _HOST_NAME = re.compile(r"[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+", re.ASCII)
 _PLAIN_TAG = re.compile(r"[A-Za-z0-9/._-]+", re.ASCII)
+
+
+class _Kinds(dict[int, "tuple[Service, Hashable, tuple[str, ...]]"]):
+    """Services by their places in memory, each with its kind and the texts with which it may name a service."""
+
+
+_kinds: Past[tuple[ByText, _Kinds]] = Past(1, in_a_pass=True)
+"""By the place in memory of the host's addresses; most services of what is live and is to be are the very same."""
 _found: Past[tuple[object, object, frozenset[str]]] = Past(4, in_a_pass=True)
 """By the places in memory of the services and of the host's addresses, which stay as long as they are in here."""
 
@@ -50,13 +59,19 @@ def with_alike(merged: Contribution, facts: Facts) -> Contribution:
 
 def _alike(merged: Contribution, facts: Facts) -> frozenset[str]:
     """Return the keys of the services of which an earlier one is like them."""
-    judge = _Likeness(merged, facts)
+    own, names = facts.own_by_text, {service.name for service in merged.services.values() if service}
+    _, known = _kinds.used(id(own)) or (own, _Kinds())
     first: set[Hashable] = set()
     alike: set[str] = set()
     for key, service in merged.services.items():
         if service and service.command in _PROGRAMS and service.type == "unix":
-            kind = judge.kind(service)
+            found = known.get(id(service))
+            if found is None:
+                found = known[id(service)] = service, *_kind(service, own)
+            # One whose address or greeting is the name of a service is like no other: a value may name a service.
+            kind = found[1] if names.isdisjoint(found[2]) else key
             (alike.add(key) if kind in first else first.add(kind))
+    _kinds.keep(id(own), (own, known))
     return frozenset(alike)
 
 
@@ -65,29 +80,21 @@ def of_all(find: Callable[[Contribution], Iterable[T]], few: Contribution, merge
     return find(merged) if few is merged or any(True for _ in find(few)) else ()
 
 
-class _Likeness:
-    """Tells of which kind a service is, on a host with these addresses, beside services of these names."""
+def _kind(service: Service, own: ByText) -> tuple[Hashable, tuple[str, ...]]:
+    """Return what services have in common that are alike, and the texts with which this one may name a service."""
+    options, named = list[tuple[str, str]](), list[str]()
+    for one in service.overrides:
+        is_plain = one.name in VARYING and _is_plain(one.name, one.value, own)
+        options.append((one.name, "" if is_plain else one.value))
+        if is_plain and one.name != _TAG:
+            named += (one.value, *(one.value.split(":") if ":" in one.value else ()))
+    fields = (service.private, service.unprivileged, service.chroot, service.wakeup, service.maxproc)
+    place = service.where.file.partition("/")[0]
+    return (place, service.command, fields, service.arguments, tuple(options)), tuple(named)
 
-    def __init__(self, merged: Contribution, facts: Facts) -> None:
-        self._own = facts.own_by_text
-        self._names = frozenset(service.name for service in merged.services.values() if service)
 
-    def kind(self, service: Service) -> Hashable:
-        """Return what services have in common that are alike."""
-        options = [
-            (one.name, "" if one.name in VARYING and self._is_plain(one.name, one.value) else one.value)
-            for one in service.overrides
-        ]
-        fields = (service.private, service.unprivileged, service.chroot, service.wakeup, service.maxproc)
-        return service.where.file.partition("/")[0], service.command, fields, service.arguments, tuple(options)
-
-    def _is_plain(self, name: str, value: str) -> bool:
-        """Return whether a value is an address, a name or a tag in which no rule finds anything.
-
-        The name of a service is none, because a value may name a service.
-        """
-        if mark := _BIND.get(name):
-            return mark in value and value in self._own and self._names.isdisjoint((value, *value.split(":")))
-        if name in _GREETINGS:
-            return value not in self._names and bool(_HOST_NAME.fullmatch(value))
-        return name == _TAG and bool(_PLAIN_TAG.fullmatch(value))
+def _is_plain(name: str, value: str, own: ByText) -> bool:
+    """Return whether a value is an address, a name or a tag in which no rule finds anything."""
+    if mark := _BIND.get(name):
+        return mark in value and value in own
+    return bool((_HOST_NAME if name in _GREETINGS else _PLAIN_TAG).fullmatch(value))
