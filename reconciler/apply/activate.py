@@ -17,7 +17,8 @@ from reconciler.apply.other_queue import take_along
 from reconciler.apply.questions import questions
 from reconciler.apply.targets import NOTHING_ASKED, Expected, Fault
 from reconciler.apply.verify import LOG_DELAY, Verified, fatal_since, faults_before, listen, verify, working
-from reconciler.host.facts import boot_clock, gather
+from reconciler.host import addresses
+from reconciler.host.facts import boot_clock, ports
 from reconciler.host.log_times import logged_at
 from reconciler.host.maillog import open_log
 from reconciler.host.programs import postfix
@@ -228,9 +229,8 @@ def _as_it_runs(live: Generation, instance: postfix.Instance, edges: Edges, *, p
 def _expected(
     instance: postfix.Instance, services: tuple[Service, ...], log: MailLog, mark: Mark, edges: Edges, since: float = 0
 ) -> Expected:
-    known = gather(edges.host, edges.settings)
     return Expected(
-        instance=instance, services=services, addresses=known.addresses, ports=known.ports, log=log, mark=mark,
+        instance=instance, services=services, addresses=addresses.own(), ports=ports(), log=log, mark=mark,
         since=since, settle=edges.settings.settle,
     )  # fmt: skip
 

@@ -15,6 +15,7 @@ tables/transport sends elsewhere.
 
 from __future__ import annotations
 
+import functools
 import re
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import TYPE_CHECKING, Annotated
@@ -39,6 +40,7 @@ from reconciler.model import (
     error_at,
     warning_at,
 )
+from reconciler.model.past import Past
 from reconciler.postfix.scopes import Scope
 from reconciler.postfix.vocabulary import names
 
@@ -49,6 +51,7 @@ if TYPE_CHECKING:
 
 SECTION = "sites"
 TABLE = "site_transport"
+_MOST_WRITTEN = 1 << 14
 MAPS = "sender_dependent_default_transport_maps"
 OPTIONS = names(
     """
@@ -107,6 +110,16 @@ class Schema(SectionValue[dict[Annotated[str, StringConstraints(pattern=rf"^{NAM
         return frozenset(f"{service_of(name)}/unix" for name, site in self.root.items() if site.delivery)
 
 
+_sorted: Past[tuple[Schema, dict[str, Site]]] = Past(2, in_a_pass=True)
+"""By the place in memory of a section: its sites in the order of their numbers."""
+
+
+@functools.lru_cache(maxsize=_MOST_WRITTEN)
+def _written(address: Address) -> str:
+    """Return an address as text; those of thousands of sites are written out several times."""
+    return str(address)
+
+
 def service_of(site: str) -> str:
     """Return the name of the service that delivers the site's mail."""
     return f"{site}-out"
@@ -120,7 +133,13 @@ def owner_of(service: Service) -> str:
 def sites_in(desired: Desired) -> dict[str, Site]:
     """Return the sites of the desired state by their names, in the order of their numbers."""
     section = desired.section(Schema)
-    return dict(sorted(section.root.items(), key=lambda item: number_of(item[0]))) if section else {}
+    if section is None:
+        return {}
+    known = _sorted.used(id(section))
+    if known is None:
+        known = section, dict(sorted(section.root.items(), key=lambda item: number_of(item[0])))
+        _sorted.keep(id(section), known)
+    return known[1]
 
 
 def mentioned(merged: Contribution, facts: Facts) -> Mentioned:  # noqa: ARG001 - a Feature
@@ -159,7 +178,7 @@ def contribute(desired: Desired, facts: Facts, below: Contribution) -> Contribut
 def _service(name: str, delivery: Delivery, desired: Desired, facts: Facts) -> Service:
     families, service = {address.version for address in delivery.address}, service_of(name)
     options = {"syslog_name": f"postfix/{service}", "smtp_helo_name": delivery.helo}
-    options |= {_BIND[address.version]: str(address) for address in delivery.address}
+    options |= {_BIND[address.version]: _written(address) for address in delivery.address}
     if "smtp_bind_address_enforce" in facts.parameters:
         options["smtp_bind_address_enforce"] = "yes"  # otherwise mail would leave from the host's own address
     if len(families) == 1:
@@ -306,7 +325,7 @@ def reverse_names(desired: Desired) -> dict[str, set[str]]:
     wanted: dict[str, set[str]] = {}
     for delivery in [site.delivery for site in sites_in(desired).values() if site.delivery]:
         for address in delivery.address:
-            wanted.setdefault(str(address), set()).add(delivery.helo)
+            wanted.setdefault(_written(address), set()).add(delivery.helo)
     return wanted
 
 
@@ -314,7 +333,7 @@ def _missing_reverse_names(sites: dict[str, Site], desired: Desired, facts: Fact
     """Report addresses without a matching reverse name: receivers treat such a host as a spammer."""
     for name, site in sites.items():
         for address in site.delivery.address if site.delivery else ():
-            known, helo = facts.names.get(str(address)), site.delivery.helo if site.delivery else ""
+            known, helo = facts.names.get(_written(address)), site.delivery.helo if site.delivery else ""
             if known is not None and helo in known:
                 continue
             where = desired.where(SECTION, name, "delivery", "address")

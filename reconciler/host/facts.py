@@ -123,6 +123,11 @@ def gather_again(
     return gather(host, settings, named, known if ask else (facts,))
 
 
+def ports() -> Mapping[str, int]:
+    """Return the TCP ports of this host by their names."""
+    return _ports(_stamp(SERVICES))
+
+
 # ---- what others answer ----------------------------------------------------------------------------------------------
 
 
