@@ -85,7 +85,11 @@ def _screens_by_table(scope: Scope) -> bool:
 
 def _addresses(hosts: list[str], main: Scope) -> list[str]:
     """Return the addresses to talk to: at most one loopback address, and one public address of each family."""
-    reached = [str(one.ip) for one in main.facts.addresses if not one.is_loopback and not one.is_link_local]
+    first: dict[int, str] = {}  # of each family, of the addresses that strangers reach
+    for text, one in main.facts.own_by_text.items():
+        if one.version not in first and not one.is_loopback and not one.is_link_local:
+            first[one.version] = text
+    reached = list(first.values())
     every = [LOOPBACK, "::1", *reached]
     listening: list[str] = []
     for host in hosts:

@@ -90,9 +90,10 @@ class World:
             "link set eth0 addrgenmode none", "link set eth0 up",
         ]  # fmt: skip
         for own in self._addresses:
-            if own.ip.is_loopback:
+            address = own.ip  # which is made each time that it is asked for
+            if address.is_loopback:
                 lines.append(f"addr replace {own} dev lo")
-            elif not own.ip.is_link_local:
+            elif not address.is_link_local:
                 # Without a route to its prefix, so that the neighbours are in the world as well.
                 lines.append(f"addr add {own} dev eth0 noprefixroute" + (" nodad" if own.version == 6 else ""))  # noqa: PLR2004
         # The gateways need not exist: their link addresses are given, so that nothing waits for ARP.
@@ -104,7 +105,7 @@ class World:
     def _far(self) -> list[str]:
         """The world's side: every address is local there, but for the host's own."""
         lines = ["link set lo up", "link set world addrgenmode none", "link set world up"]
-        near = [own.ip for own in self._addresses if not own.ip.is_loopback and not own.ip.is_link_local]
+        near = [one for one in (own.ip for own in self._addresses) if not one.is_loopback and not one.is_link_local]
         # Together, and by one neighbour of each family, because a host of many sites has thousands.
         four = ipaddress.collapse_addresses(ipaddress.IPv4Network(one) for one in near if one.version == 4)  # noqa: PLR2004
         six = ipaddress.collapse_addresses(ipaddress.IPv6Network(one) for one in near if one.version == 6)  # noqa: PLR2004
