@@ -89,13 +89,12 @@ class World:
             "link set lo up", f"link add eth0 address {NEAR} type veth peer name world address {FAR} netns {world}",
             "link set eth0 addrgenmode none", "link set eth0 up",
         ]  # fmt: skip
-        for own in self._addresses:
-            address = own.ip  # which is made each time that it is asked for
-            if address.is_loopback:
-                lines.append(f"addr replace {own} dev lo")
-            elif not address.is_link_local:
+        for text, own in self._addresses.items():
+            if own.is_loopback:
+                lines.append(f"addr replace {text} dev lo")
+            elif not own.is_link_local:
                 # Without a route to its prefix, so that the neighbours are in the world as well.
-                lines.append(f"addr add {own} dev eth0 noprefixroute" + (" nodad" if own.version == 6 else ""))  # noqa: PLR2004
+                lines.append(f"addr add {text} dev eth0 noprefixroute" + (" nodad" if own.version == 6 else ""))  # noqa: PLR2004
         # The gateways need not exist: their link addresses are given, so that nothing waits for ARP.
         for everything, gateway in (("0.0.0.0/0", "169.254.255.254"), ("::/0", "fe80::ffff")):
             lines.append(f"neigh add {gateway} lladdr {FAR} nud permanent dev eth0")
@@ -105,11 +104,11 @@ class World:
     def _far(self) -> list[str]:
         """The world's side: every address is local there, but for the host's own."""
         lines = ["link set lo up", "link set world addrgenmode none", "link set world up"]
-        near = [one for one in (own.ip for own in self._addresses) if not one.is_loopback and not one.is_link_local]
+        near = [own for own in self._addresses.values() if not own.is_loopback and not own.is_link_local]
         # Together, and by one neighbour of each family, because a host of many sites has thousands.
-        four = ipaddress.collapse_addresses(ipaddress.IPv4Network(one) for one in near if one.version == 4)  # noqa: PLR2004
-        six = ipaddress.collapse_addresses(ipaddress.IPv6Network(one) for one in near if one.version == 6)  # noqa: PLR2004
-        for gateway, networks in (("169.254.255.253", list(four)), ("fe80::fffe", list(six))):
+        for gateway, version in (("169.254.255.253", 4), ("fe80::fffe", 6)):
+            family: list[Any] = [own for own in near if own.version == version]
+            networks = list(ipaddress.collapse_addresses(family))  # it takes addresses as well, in a fourth of the time
             lines += [f"neigh add {gateway} lladdr {NEAR} nud permanent dev world"] * bool(networks)
             lines += [f"route add {network} via {gateway} dev world onlink" for network in networks]
         # At last, because no gateway may be local.
@@ -200,12 +199,15 @@ class World:
         return known or f"client-{address.replace('.', '-').replace(':', '-')}.rehearsal.example"
 
 
-def _with_a_sender(texts: list[str], version: int) -> list[ipaddress.IPv4Interface | ipaddress.IPv6Interface]:
-    """Return the host's addresses, with one of ours where all are loopback: from those nothing leaves a host."""
-    addresses = [ipaddress.ip_interface(text) for text in texts]
-    if any(own.version == version and not (own.is_loopback or own.is_link_local) for own in addresses):
+def _with_a_sender(texts: list[str], version: int) -> dict[str, ipaddress.IPv4Address | ipaddress.IPv6Address]:
+    """Return the host's addresses by their texts with prefixes, with one of ours where all are loopback.
+
+    From a loopback address nothing leaves a host.
+    """
+    addresses = {text: ipaddress.ip_address(text.partition("/")[0]) for text in texts}
+    if any(own.version == version and not (own.is_loopback or own.is_link_local) for own in addresses.values()):
         return addresses
-    return [*addresses, ipaddress.ip_interface(_SENDERS[version])]
+    return {**addresses, _SENDERS[version]: ipaddress.ip_address(_SENDERS[version].partition("/")[0])}
 
 
 def _name(message: bytes, start: int) -> tuple[str, int]:
