@@ -1,38 +1,37 @@
 """The addresses of this host's interfaces, as rtnetlink(7) lists them.
 
-A host of many sites has thousands of addresses, and a pass asks for them several times: each is read once, and the
-same addresses are the same value, so that what is derived from it is kept by its place in memory. Raises OSError if the
-kernel does not answer. Known limit: only interfaces of the own network namespace are listed.
+A host of many sites has thousands of addresses, and a pass asks for them several times: they are read after one came or
+went, and the same addresses are the same value, so that what is derived from it is kept by its place in memory. Raises
+OSError if the kernel does not answer. Known limit: only interfaces of the own network namespace are listed.
 """
 
 from __future__ import annotations
 
-import functools
 import socket
 import struct
 from ipaddress import IPv4Interface, IPv6Interface
 
+from reconciler.host.address_news import UntilNews
 from reconciler.host.sockets import dumped
-from reconciler.model.past import Past
 
 Interface = IPv4Interface | IPv6Interface
-_MOST = 1 << 14
 _ROUTE, _GET_ADDRESS, _ADDRESS, _LOCAL = 0, 22, 1, 2  # linux/netlink.h, linux/rtnetlink.h, linux/if_addr.h
 _REQUEST = bytes(8)  # struct ifaddrmsg for any family
-_last: Past[tuple[Interface, ...]] = Past(1)
 
 
 def own() -> tuple[Interface, ...]:
     """Return the addresses of this host's interfaces, with their prefixes."""
-    found = tuple(one for one in map(_read, dumped(_ROUTE, _GET_ADDRESS, _REQUEST)) if one)
-    last = _last.used("")
-    if found == last:
-        return last
-    _last.keep("", found)
-    return found
+    return _own()
 
 
-@functools.lru_cache(maxsize=_MOST)
+def listed() -> tuple[Interface, ...]:
+    """Return the same, as the kernel lists them now."""
+    return tuple(one for one in map(_read, dumped(_ROUTE, _GET_ADDRESS, _REQUEST)) if one)
+
+
+_own = UntilNews(listed)
+
+
 def _read(message: bytes) -> Interface | None:
     """Read a struct ifaddrmsg and its attributes; our end of a line between two hosts is the local address."""
     family, prefix = message[:2]

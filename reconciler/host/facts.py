@@ -1,10 +1,10 @@
 """Gather the facts of this host; the only importer of psutil, with the other look-ups of processes and sockets.
 
 Promises: gather() changes nothing and needs no working main.cf. The facts of the installed package are read once and
-kept while postconf and dynamicmaps.cf stay the same (and the host's name and addresses, which some defaults contain);
-the rest is read again each time, which takes about 2 ms. Others are asked all at the same time: servers take up to
-0.3 s, names a second more than their answers, and look-ups 2 s. Raises CommandFailed when postconf fails, OSError as
-the kernel gives it.
+kept while postconf and dynamicmaps.cf stay the same (and the host's name and addresses, which some defaults contain).
+The addresses are kept until one comes or goes (address_news.py); the rest is read again each time, which takes about
+2 ms. Others are asked all at the same time: servers take up to 0.3 s, names a second more than their answers, and
+look-ups 2 s. Raises CommandFailed when postconf fails, OSError as the kernel gives it.
 
 Known limits: a queue_directory that main.cf composes of $names is not found, so that no socket counts as ours. Users of
 a directory service that does not list them are missing. A listener whose owner is not visible has no program name.
@@ -190,6 +190,8 @@ class _Installed:
     programs: frozenset[str]
 
 
+_kept: list[tuple[tuple[object, ...], _Installed]] = []
+"""What was installed at last, and what that follows; one at most."""
 Stamp = tuple[str, int, int, int]
 
 
@@ -216,15 +218,16 @@ def _package(here: tuple[IPv4Interface | IPv6Interface, ...]) -> tuple[object, .
 
 def _installed_now(host: Host, here: tuple[IPv4Interface | IPv6Interface, ...]) -> _Installed:
     """Return what is installed; what was read while files came or went is not kept for when they are as before."""
-    before = _package(here)
-    installed = _installed(host, before)
-    if _package(here) != before:
-        _installed.cache_clear()
+    before = host, *_package(here)
+    for known, installed in _kept:
+        if known == before:  # thousands of addresses are compared in microseconds, and hashed in a millisecond
+            return installed
+    installed = _installed(host)
+    _kept[:] = [(before, installed)] if (host, *_package(here)) == before else []
     return installed
 
 
-@functools.lru_cache(maxsize=1)
-def _installed(host: Host, _: tuple[object, ...]) -> _Installed:
+def _installed(host: Host) -> _Installed:
     """Run postconf in its own folder, because it fails if main.cf is broken or missing; about 20 ms."""
     with postfix.scratch() as directory:
         parameters = postfix.defaults(host, directory)

@@ -13,7 +13,7 @@ from threading import Lock
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     Names = tuple[str, ...]
 
@@ -28,9 +28,10 @@ class ReverseNames:
         self._clock, self._lock = clock, Lock()
         self._known: dict[str, tuple[Names, float]] = {}
 
-    def known(self) -> dict[str, Names]:
-        """Return the names that still count."""
-        return {address: names for address, (names, _) in self._fresh().items()}
+    def known(self, wanted: Iterable[str]) -> dict[str, Names]:
+        """Return the names of these addresses, as far as they still count."""
+        since, known = self._clock() - LASTING, self._known
+        return {one: known[one][0] for one in wanted if one in known and known[one][1] > since}
 
     def learn(self, found: Mapping[str, Names | None]) -> None:
         """Keep the names that were found for the addresses of a commit."""

@@ -113,7 +113,8 @@ def _asked(understood: Understood, edges: Edges, gathered: list[Facts] | None) -
 
 def right_names(desired: Desired, edges: Edges) -> FromOthers:
     """Return the reverse names that were those which a commit needs a while ago, and need not be asked for."""
-    known, wanted = edges.names.known(), reverse_names(desired)
+    wanted = reverse_names(desired)
+    known = edges.names.known(wanted)
     return FromOthers(names={one: known[one] for one, names in wanted.items() if names <= {*known.get(one, ())}})
 
 

@@ -150,9 +150,9 @@ class Repository:
         """
 
         def look(handle: pygit2.Repository) -> bool:
-            return old == new or (objects.holds(handle, old) and objects.leads_to(handle, new, old))
+            return objects.holds(handle, old) and objects.leads_to(handle, new, old)
 
-        return self._ask(look, deep=True)
+        return old == new or self._ask(look, deep=True)
 
     def between(self, old: str, new: str) -> list[Revision]:
         """Return the commits after *old* and before *new*, newest first; none if one is missing or too large."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from reconciler.host.reverse_names import LASTING, ReverseNames
 
+ASKED = ("192.0.2.1", "192.0.2.2", "192.0.2.3", "192.0.2.9")
+
 
 class Clock:
     """A clock that a test sets."""
@@ -20,17 +22,17 @@ def test_reverse_names_count_for_some_minutes_since_they_were_asked_for() -> Non
     names = ReverseNames(clock)
     names.learn({"192.0.2.1": ("a.example",)})
     clock.now += LASTING - 1
-    assert names.known() == {"192.0.2.1": ("a.example",)}
+    assert names.known(ASKED) == {"192.0.2.1": ("a.example",)}
     names.learn({"192.0.2.1": ("a.example",), "192.0.2.2": ("b.example",)})  # the first was known, not asked for
     clock.now += 2
-    assert names.known() == {"192.0.2.2": ("b.example",)}
+    assert names.known(ASKED) == {"192.0.2.2": ("b.example",)}
 
 
 def test_what_is_missing_or_of_no_site_any_more_is_not_known() -> None:
     names = ReverseNames(Clock())
     names.learn({"192.0.2.1": ("a.example",), "192.0.2.9": ("z.example",)})
     names.learn({"192.0.2.1": (), "192.0.2.2": (), "192.0.2.3": None})
-    assert names.known() == {}
+    assert names.known(ASKED) == {}
 
 
 def test_another_answer_counts_from_now_on() -> None:
@@ -40,4 +42,4 @@ def test_another_answer_counts_from_now_on() -> None:
     clock.now += LASTING - 1
     names.learn({"192.0.2.1": ("a.example", "b.example")})
     clock.now += LASTING - 1
-    assert names.known() == {"192.0.2.1": ("a.example", "b.example")}
+    assert names.known(ASKED) == {"192.0.2.1": ("a.example", "b.example")}
