@@ -284,9 +284,9 @@ def listeners(master: int | None) -> tuple[Listener, ...]:
 
 
 @functools.lru_cache(maxsize=1)
-def _held(master: int, _listening: frozenset[int]) -> frozenset[int]:
-    """Return the sockets of a master; looks, and only if the listeners changed, at several descriptors a service."""
-    return frozenset(sockets.held(master))
+def _held(master: int, listening: frozenset[int]) -> frozenset[int]:
+    """Return those that a master holds; looks, and only if the listeners changed, at several descriptors a service."""
+    return listening & sockets.held(master)
 
 
 @functools.lru_cache(maxsize=1)
