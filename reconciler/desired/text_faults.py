@@ -52,6 +52,7 @@ _ENCODINGS = (
 )  # fmt: skip
 _MARK = b"\xef\xbb\xbf"
 _MERGE = re.compile(rb"^(?:<{7}(?= |\r?$)|\|{7}(?= |\r?$)|={7}(?=\r?$)|>{7}(?= |\r?$))", re.MULTILINE)
+_MARKS = (b"<<<<<<<", b">>>>>>>", b"=======")
 _SHOWN = 6
 _SMALL = 1024
 _TABLES = "tables/"
@@ -71,13 +72,7 @@ def clean(files: Tree) -> tuple[Tree, list[Finding]]:
     for path, file in files.items():
         if (judge := _kind(path)) and not (judge is _yaml and has_read(file)):
             content = file.read()
-            if (
-                content.isascii()
-                and b"\0" not in content[:2]
-                and b"<<<<<<<" not in content
-                and b">>>>>>>" not in content
-                and b"=======" not in content
-            ):
+            if content.isascii() and b"\0" not in content[:2] and not any(_holds(content, mark) for mark in _MARKS):
                 if len(content) <= _SMALL or path.startswith(_TABLES):
                     # Thousands of sites have several small files, and each is read several times; a table has the
                     # bytes of its file.
@@ -87,6 +82,11 @@ def clean(files: Tree) -> tuple[Tree, list[Finding]]:
             if repaired != content:
                 changed[path] = File.of(repaired, file.mode)
     return ({**files, **changed} if changed else files), findings
+
+
+def _holds(content: bytes, mark: bytes) -> bool:
+    """Return whether a mark is in a text; a large table without its first character is searched for that alone."""
+    return mark[:1] in content and mark in content
 
 
 def _kind(path: str) -> Callable[[str, bytes, list[Finding]], bytes] | None:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from reconciler.postfix.table_parts import begins_a_line
+
 if TYPE_CHECKING:
+    from reconciler.model import Table
     from reconciler.postfix.tables import Entry
 
 
@@ -26,6 +29,6 @@ def domain_of(address: str) -> str:
     return at + domain
 
 
-def holds_domains(source: bytes) -> bool:
+def holds_domains(table: Table) -> bool:
     """Return whether a table has a key for all addresses of a domain."""
-    return source.startswith(b"@") or b"\n@" in source
+    return begins_a_line(table, b"@")

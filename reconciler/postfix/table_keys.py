@@ -42,7 +42,7 @@ def may_hold_twice(table: Table) -> bool:
 
 def may_lead_on(table: Table) -> bool:
     """Return whether an answer may be a key of the table again, or an address of a domain that is a key."""
-    return _may(table, _leads_on, _aliases, holds_domains(table.source))
+    return _may(table, _leads_on, _aliases, holds_domains(table))
 
 
 def malformed(table: Table) -> Iterator[Finding]:

@@ -139,6 +139,15 @@ def _is_found(table: Table, pattern: re.Pattern[bytes]) -> bool:
     return bool(pattern.search(table.source))
 
 
+def begins_a_line(table: Table, text: bytes) -> bool:
+    """Return whether a line of a table begins with a text."""
+    return any(found for _, found in each(table, _is_at_a_line, text))
+
+
+def _is_at_a_line(table: Table, text: bytes) -> bool:
+    return table.source.startswith(text) or b"\n" + text in table.source
+
+
 def texts(table: Table, pattern: re.Pattern[str], among: frozenset[str]) -> set[str]:
     """Return those of some texts that a pattern finds in a table: its only group, or all that it matches.
 

@@ -63,7 +63,9 @@ def blob(handle: pygit2.Repository, oid: str) -> bytes | None:
         raise ValueError(f"object {oid} is damaged: {error}") from error
     if len(content) < size:
         raise ValueError(f"object {oid} is truncated")
-    if hashlib.sha1(header[0] + content, usedforsecurity=False).hexdigest() != oid:
+    name = hashlib.sha1(header[0], usedforsecurity=False)
+    name.update(content)  # not both at once, which would copy a large table
+    if name.hexdigest() != oid:
         raise ValueError(f"object {oid} is damaged: its bytes do not have its name")
     return content
 

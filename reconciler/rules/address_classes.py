@@ -75,7 +75,7 @@ class _Aliases:
         tables = own_tables(main, _ALIASES)
         everywhere: dict[str, tuple[NamedTable, Entry]] = {}
         for table in tables:
-            if table.is_plain and holds_domains(table.table.source):
+            if table.is_plain and holds_domains(table.table):
                 for entry in Entries(table.table):
                     if entry.key.startswith("@"):
                         everywhere.setdefault(entry.key[1:].lower(), (table, entry))

@@ -26,7 +26,7 @@ _ENTRY = re.compile(r"#\s*([^\s#,]+)\s+\S", re.ASCII)
 def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Finding]:  # noqa: ARG001 - as a Feature's
     """Check that no line continues an entry across one that is commented out."""
     for table in desired.tables.values():
-        if b",\n" in table.source and b"#" in table.source and (b"\n " in table.source or b"\n\t" in table.source):
+        if b"#" in table.source and b",\n" in table.source and (b"\n " in table.source or b"\n\t" in table.source):
             yield from CachedTable(table).ask(_strayed)
 
 

@@ -22,7 +22,7 @@ from reconciler.postfix.restrictions import WITH_TABLE
 from reconciler.postfix.routes import RELAY_MAPS, TRANSPORT_MAPS, transport_of, unknown_transport
 from reconciler.postfix.scopes import words
 from reconciler.postfix.table_cache import CachedTable
-from reconciler.postfix.table_parts import findings_in, is_large
+from reconciler.postfix.table_parts import begins_a_line, findings_in, is_large
 from reconciler.postfix.table_uses import Use, inline_tables, uses_by_table
 from reconciler.postfix.tables import PATTERN_TYPES, Entries
 
@@ -71,7 +71,7 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
 
 def _is_by_entry(table: Table) -> bool:
     """Return whether a large table has no key that begins with a dot, which is compared with the one without."""
-    return is_large(table) and not (table.source.startswith(b".") or b"\n." in table.source)
+    return is_large(table) and not begins_a_line(table, b".")
 
 
 def _entries(

@@ -43,13 +43,13 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
     main = Scope(merged, facts)
     for name, then in _TAKING.items():
         for named in own_tables(main, name):
-            if named.is_plain and holds_domains(named.table.source):
+            if named.is_plain and holds_domains(named.table):
                 yield from _taken(main, named, then)
     servers = [scope for scope in smtpd_scopes(merged, facts) if takes_strangers(scope)]
     asked = {one.name for scope in servers for name in LISTS for one in parsed(scope.value(name))}
     if servers and not asked & _ASKED:
         for named in own_tables(main, "virtual_alias_maps"):
-            if named.is_plain and holds_domains(named.table.source):
+            if named.is_plain and holds_domains(named.table):
                 yield from _domain_for_domain(named)
     yield from _parents(main)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from reconciler.model import Table
 from reconciler.postfix.aliases import domain_of, holds_domains, targets
 from reconciler.postfix.tables import Entry
 
@@ -29,6 +30,10 @@ def test_a_domain_is_written_as_its_key_is() -> None:
 
 
 def test_a_key_for_a_domain_is_seen_on_any_line_and_in_no_value() -> None:
-    assert holds_domains(b"@v.example box\n")
-    assert holds_domains(b"a b\n@v.example box\n")
-    assert not holds_domains(b"info box@v.example\n")
+    assert holds_domains(table("@v.example box\n"))
+    assert holds_domains(table("a b\n@v.example box\n"))
+    assert not holds_domains(table("info box@v.example\n"))
+
+
+def table(text: str) -> Table:
+    return Table(name="virtual", type="lmdb", source=text.encode(), file="tables/virtual", compiler="postmap")

@@ -12,6 +12,7 @@ from reconciler.model.past import Past
 from reconciler.postfix import table_parts
 from reconciler.postfix.row_habits import odd_rows
 from reconciler.postfix.table_parts import (
+    begins_a_line,
     each,
     entry_count,
     findings_in,
@@ -139,6 +140,17 @@ def test_what_a_pattern_finds_is_what_it_finds_in_the_whole() -> None:
     assert search(now, re.compile(rb"box59:$", re.MULTILINE))
     assert not search(now, re.compile(rb"box60"))
     assert longest_line(now) == max(map(len, now.source.split(b"\n")))
+
+
+@pytest.mark.parametrize("kind", ["lmdb", "pcre"])
+def test_a_text_begins_a_line_of_a_part_if_it_begins_one_of_the_whole(kind: str) -> None:
+    now = table([f"user{number}@v.example  box{number}" for number in range(60)], kind)
+    begun = [text for text in ("user0@", "user59@", "user6", "v.example", "box1", "user60") if begins(now, text)]
+    assert begun == ["user0@", "user59@", "user6"]
+
+
+def begins(now: Table, text: str) -> bool:
+    return begins_a_line(now, text.encode())
 
 
 def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
