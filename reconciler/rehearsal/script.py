@@ -256,4 +256,5 @@ def _flow(identity: str, flow: Flow, listener: messages.PlayedListener, main: Sc
         recipients=[main.expanded(recipient) or recipient for recipient in flow.recipients],
         header=flow.header,
         is_delivered=flow.expect.is_delivered,
+        is_routed=flow.expect.nexthop is not None,
     )

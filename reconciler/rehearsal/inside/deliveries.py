@@ -83,7 +83,8 @@ class Course:
 def all_ended(course: Course, awaited: AbstractSet[str]) -> bool:
     """Whether every message has met its end, or something died of one."""
     # What died takes its messages with it: as many deaths as messages that are missing, and none of them will come.
-    return course.dead >= len(awaited - course.ended)
+    # The numbers are compared first, for this is asked after each line.
+    return course.dead >= len(awaited) - len(course.ended) and course.dead >= len(awaited - course.ended)
 
 
 def all_tried(course: Course, *, is_submitted: bool = False) -> bool:
@@ -95,8 +96,11 @@ def all_tried(course: Course, *, is_submitted: bool = False) -> bool:
 
 
 def routes(course: Course, flows: Iterable[PlayedFlow], queue_directory: str) -> dict[str, list[str]]:
-    """Return the next hops to which qmgr(8) sends each flow's message, by its id: one for each final recipient."""
-    senders = {flow["id"]: flow["sender"] for flow in flows if flow["is_delivered"]}
+    """Return the next hops to which qmgr(8) sends each flow's message, by its id: one for each final recipient.
+
+    Only flows of which the next hop is judged have them, for trivial-rewrite(8) is asked one by one.
+    """
+    senders = {flow["id"]: flow["sender"] for flow in flows if flow["is_routed"]}
     nexthops: dict[str, list[str]] = {}
     for queue, recipient in course.deliveries:
         if (name := course.names.get(queue, "")) in senders:

@@ -77,7 +77,7 @@ class Agent(TypedDict):
 
 
 class PlayedFlow(TypedDict):
-    """A mail-flow test; *is_delivered* if it takes a delivery to judge it."""
+    """A mail-flow test; *is_delivered* if it takes a delivery to judge it, *is_routed* if it takes the next hop."""
 
     id: str
     listener: PlayedListener
@@ -89,6 +89,7 @@ class PlayedFlow(TypedDict):
     recipients: list[str]
     header: str
     is_delivered: bool
+    is_routed: bool
 
 
 @final

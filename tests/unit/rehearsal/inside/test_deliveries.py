@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+from typing import TYPE_CHECKING
 
 from reconciler.rehearsal.inside.deliveries import Course, all_ended, all_tried, routes
 from tests.unit.rehearsals import script_of
+
+if TYPE_CHECKING:
+    from reconciler.rehearsal.inside.messages import PlayedFlow
 
 TAKEN = "r4/cleanup[1]: 1A2B3: message-id=<agent-7@rehearsal.example>"
 ACTIVE = "r5/qmgr[2]: 1A2B3: from=<>, size=300, nrcpt=2 (queue active)"
@@ -49,11 +53,18 @@ def test_what_was_submitted_is_awaited_until_it_was_picked_up() -> None:
 
 
 def test_a_route_is_empty_where_trivial_rewrite_does_not_answer() -> None:
-    flows = script_of(
-        files={"flows/a.yaml": json.dumps({"a": {"to": "x@far.example", "expect": {"nexthop": "far.example"}}})}
-    ).play["flows"]
+    flows = flows_that_expect({"nexthop": "far.example"})
     assert routes(Course({"1A2B3": "flow-0"}).read([ACTIVE, FIRST, SECOND]), flows, "/nosuch") == {"flow-0": ["", ""]}
     assert routes(course(ACTIVE, FIRST, SECOND), flows, "/nosuch") == {}
+
+
+def test_no_route_is_asked_for_where_the_next_hop_is_not_judged() -> None:
+    flows = flows_that_expect({"transport": "smtp"})
+    assert routes(Course({"1A2B3": "flow-0"}).read([ACTIVE, FIRST, SECOND]), flows, "/nosuch") == {}
+
+
+def flows_that_expect(expect: dict[str, str]) -> list[PlayedFlow]:
+    return script_of(files={"flows/a.yaml": json.dumps({"a": {"to": "x@far.example", "expect": expect}})}).play["flows"]
 
 
 def test_many_messages_are_read_as_fast_as_few() -> None:
