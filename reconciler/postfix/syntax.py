@@ -406,12 +406,12 @@ def _shown(override: Parameter) -> str:
         return f"-o {override.name}={one_line(override.value)}"
 
 
-def show_service(service: Service, overrides: Iterable[Parameter] | None = None) -> str:
-    """Return the service in one line, as ``postconf -M`` prints it; *overrides* take the place of its own."""
+def show_service(service: Service, overrides: Iterable[Parameter] | None = None, maxproc: str = "") -> str:
+    """Return the service in one line, as ``postconf -M`` prints it, with *overrides* and *maxproc* for its own."""
     options = map(_shown, service.overrides if overrides is None else overrides)
     fields = (
         service.name, service.type, service.private, service.unprivileged, service.chroot, service.wakeup,
-        service.maxproc, service.command, *options, *service.arguments,
+        maxproc or service.maxproc, service.command, *options, *service.arguments,
     )  # fmt: skip
     return " ".join(fields)
 

@@ -48,6 +48,8 @@ _SMTPD = {
 _SCREEN = {"postscreen_greet_wait": "1s"}
 _SLEEP = re.compile(r"(?<!\S)(sleep[\s,]+)[0-9]+(?![^\s,])", re.ASCII | re.IGNORECASE)
 _PLAYED = {"smtpd": _SMTPD, "postscreen": _SCREEN}
+_CLIENTS, _MOST_CLIENTS = frozenset({"smtp", "lmtp"}), 12
+"""How many processes a service may have that speaks TLS: to start one takes as long as ten deliveries."""
 
 
 def own_ports(services: Iterable[Service], facts: Facts) -> set[int]:
@@ -89,7 +91,14 @@ def _shown(service: Service, number: int, main: Scope) -> str:
         if option.name not in options
     ]
     added = [Parameter(name, value, service.where) for name, value in options.items()]
-    return show_service(service, [*kept, *added])
+    return show_service(service, [*kept, *added], _limit(service, main))
+
+
+def _limit(service: Service, main: Scope) -> str:
+    """Return the process limit of a service; 0 is none (master(5))."""
+    limit = main.value("default_process_limit") if service.maxproc == "-" else service.maxproc
+    is_few = is_digits(limit) and 0 < as_number(limit) <= _MOST_CLIENTS
+    return service.maxproc if is_few or service.command not in _CLIENTS else str(_MOST_CLIENTS)
 
 
 def _awake(service: Service, main: Scope) -> dict[str, str]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+import pytest
+
 from reconciler.model import Service, Where
 from reconciler.rehearsal.master_cf import free_ports, own_ports, twin_port
 from tests.unit.host_facts import HOST, facts
@@ -38,6 +40,17 @@ def test_every_service_logs_under_a_tag_and_keeps_its_own_options() -> None:
     assert len(re.findall(r"syslog_name=r\d+", master)) == len(script_of(files=extra).services)
     assert "syslog_name=mine" not in master
     assert "smtpd_banner=hello" in master
+
+
+@pytest.mark.parametrize(
+    ("written", "default", "played"),
+    [("-", "100", "12"), ("-", "5", "-"), ("3", "100", "3"), ("50", "100", "12"), ("0", "5", "12"), ("12", "0", "12")],
+)
+def test_a_service_that_delivers_over_smtp_has_few_processes(written: str, default: str, played: str) -> None:
+    extra = {"master.d/x.cf": f"out unix - - n - {written} smtp\nin unix n - n - {written} smtpd\n"}
+    master = script_of({"default_process_limit": default}, files=extra).master_cf
+    lines = {line.split()[0]: line.split()[6] for line in master.splitlines() if line.startswith(("out ", "in "))}
+    assert lines == {"out": played, "in": written}
 
 
 def test_an_option_that_names_a_database_gets_an_empty_table() -> None:
