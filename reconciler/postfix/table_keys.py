@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 _SHARES = 4
 _FRESH = 4  # if more than this part of a table is new, all of it is compared
-_free = Past[frozenset[bytes]](64)
+_FEW = 8
 
 
 class _Hashes(NamedTuple):
@@ -33,6 +33,10 @@ class _Hashes(NamedTuple):
     keys: array[int]
     targets: array[int]
     malformed: tuple[Finding, ...] = ()
+
+
+_free = Past[dict[bytes, _Hashes]](64)
+"""The parts of the last version of a table that was free of what is looked for."""
 
 
 def may_hold_twice(table: Table) -> bool:
@@ -70,28 +74,33 @@ def _aliases(table: Table, domains: bool) -> _Hashes:
 
 def _may(
     table: Table,
-    test: Callable[[Sequence[_Hashes], Sequence[_Hashes]], bool],
+    test: Callable[[Sequence[_Hashes], Sequence[_Hashes], Sequence[_Hashes]], bool],
     find: Callable[..., _Hashes],
     *by: Hashable,
 ) -> bool:
-    """Return whether a test holds for a table; what it was free of in the last version is not compared again."""
+    """Return whether a test holds for a table; what it was free of in the last version is not compared again.
+
+    The test gets the parts that were there in the last version, those that are new, and those of it that are gone.
+    """
     question = (test, table.name, table.type, table.file, table.compiler, condensed(by))
     parts = [(part.digest, hashes) for part, hashes in each(table, find, *by)]
-    free, digests = _free.take(question, frozenset()), [digest for digest, _ in parts]
+    free, now = _free.take(question, {}), dict(parts)
     old = [hashes for digest, hashes in parts if digest in free]
     new = [hashes for digest, hashes in parts if digest not in free]
-    alone = len(set(digests)) == len(digests)
-    found = test(old, new) if alone and len(new) * _FRESH <= len(parts) else test([], [one for _, one in parts])
+    gone = [hashes for digest, hashes in free.items() if digest not in now]
+    alone = len(now) == len(parts)
+    is_small = alone and len(new) * _FRESH <= len(parts)
+    found = test(old, new, gone) if is_small else test([], [one for _, one in parts], [])
     if not found and alone:
-        _free.keep(question, frozenset(digests))
+        _free.keep(question, now)
     return found
 
 
-def _keys_twice(old: Sequence[_Hashes], new: Sequence[_Hashes]) -> bool:
+def _keys_twice(old: Sequence[_Hashes], new: Sequence[_Hashes], gone: Sequence[_Hashes]) -> bool:
     fresh = [one.keys for one in new]
-    return any(_twice(fresh, share) for share in range(_SHARES)) or (
-        bool(old) and _meets(set(chain.from_iterable(fresh)), (one.keys for one in old))
-    )
+    if any(_twice(fresh, share) for share in range(_SHARES)):
+        return True
+    return bool(old) and _meets(_added(fresh, (one.keys for one in gone)), (one.keys for one in old))
 
 
 def _twice(hashes: Iterable[array[int]], share: int) -> bool:
@@ -101,12 +110,24 @@ def _twice(hashes: Iterable[array[int]], share: int) -> bool:
     return any(one == other for one, other in pairwise(ordered))
 
 
-def _leads_on(old: Sequence[_Hashes], new: Sequence[_Hashes]) -> bool:
-    values = set(chain.from_iterable(one.targets for one in new))
-    if _meets(values, (one.keys for one in chain(old, new))):
+def _leads_on(old: Sequence[_Hashes], new: Sequence[_Hashes], gone: Sequence[_Hashes]) -> bool:
+    if _meets(set(chain.from_iterable(one.targets for one in new)), (one.keys for one in new)):
         return True
-    return bool(old) and _meets(set(chain.from_iterable(one.keys for one in new)), (one.targets for one in old))
+    if not old:
+        return False
+    values = _added((one.targets for one in new), (one.targets for one in gone))
+    keys = _added((one.keys for one in new), (one.keys for one in gone))
+    return _meets(values, (one.keys for one in old)) or _meets(keys, (one.targets for one in old))
+
+
+def _added(new: Iterable[array[int]], gone: Iterable[array[int]]) -> set[int]:
+    """Return the hashes that are new; those that were there met nothing of what is still there."""
+    return set(chain.from_iterable(new)).difference(*gone)
 
 
 def _meets(hashes: set[int], others: Iterable[array[int]]) -> bool:
-    return bool(hashes) and not all(map(hashes.isdisjoint, others))
+    """Return whether one of the hashes may be among others; for few, the bytes are searched, which is faster."""
+    if len(hashes) > _FEW:
+        return not all(map(hashes.isdisjoint, others))
+    sought = [array("q", [one]).tobytes() for one in hashes]
+    return bool(sought) and any(one in content for content in map(array.tobytes, others) for one in sought)

@@ -50,7 +50,11 @@ NEW = (
 MARKS = ("USER", "  user", "  x@d")
 
 
-def test_after_every_edit_the_answers_are_those_of_a_plain_comparison() -> None:
+@pytest.mark.parametrize("few", [0, 2, 8])
+def test_after_every_edit_the_answers_are_those_of_a_plain_comparison(
+    few: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(table_keys, "_FEW", few)
     seen: Counter[tuple[str, bool]] = Counter()
     choose = random.Random(4)
     lines = [f"user{number}@v.example  box{number % 7}@out.example" for number in range(60)]
