@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 
     from reconciler.host.effects import Host
 
-_SCRIPT, _SAYS = "postfix-script", "stopping the Postfix mail system"
+# What postfix-script(1) logs of a command that ends Postfix. Before master(8) has ended, it can also log that it waits.
+_SCRIPT, _STARTS = "postfix-script", "starting the Postfix mail system"
+_ENDS = {"stopping the Postfix mail system": "`postfix stop`", "aborting the Postfix mail system": "`postfix abort`"}
 _DUMMY = "postfix.service"  # Debian's: it runs /bin/true and only pulls in the instances
 
 
@@ -56,17 +58,17 @@ def last_end(lines: Iterable[str], name: str, now: float) -> tuple[datetime | No
 
     Only the lines of the instance with that syslog_name count; *now* tells the year of a line.
     """
-    at, by, asked = None, "", False
+    at, by, command = None, "", ""
     for text in lines:
         line = parse(text)
         if line is None or not line.tag.startswith(f"{name}/"):
             continue
         if line.program == _SCRIPT:
-            asked = line.text.startswith(_SAYS)
+            command = "" if line.text.startswith(_STARTS) else _ENDS.get(line.text, command)
         if line.program == "master":
             logged = logged_at(text, now) if was_stopped(text) else None
             at = datetime.fromtimestamp(logged, UTC) if logged else None
-            by = ("`postfix stop`" if asked else "a signal") if was_stopped(text) else ""
+            by = (command or "a signal") if was_stopped(text) else ""
     return at, by
 
 

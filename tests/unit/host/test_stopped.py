@@ -19,6 +19,8 @@ def logged(tag: str, text: str) -> str:
 
 START = logged("master", "daemon started -- version 3.7.11, configuration /etc/postfix")
 ASKED = logged("postfix-script", "stopping the Postfix mail system")
+WAITING = logged("postfix-script", "waiting for the Postfix mail system to terminate")
+ABORTED = logged("postfix-script", "aborting the Postfix mail system")
 END = logged("master", "terminating on signal 15")
 DEATH = logged("master", "fatal: bind 0.0.0.0 port 25: Address already in use")
 
@@ -27,6 +29,9 @@ DEATH = logged("master", "fatal: bind 0.0.0.0 port 25: Address already in use")
     ("lines", "end"),
     [
         ([START, ASKED, END], (AT, "`postfix stop`")),
+        ([START, ASKED, WAITING, END], (AT, "`postfix stop`")),
+        ([START, ASKED, END, WAITING, WAITING], (AT, "`postfix stop`")),
+        ([START, ABORTED, END], (AT, "`postfix abort`")),
         ([START, END], (AT, "a signal")),
         ([START, ASKED, END, START], (None, "")),
         ([ASKED, END, logged("postfix-script", "starting the Postfix mail system"), START, END], (AT, "a signal")),
