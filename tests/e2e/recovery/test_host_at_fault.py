@@ -7,7 +7,7 @@ import json
 
 from tests.e2e.adopted_host import MAIL, UNREHEARSED, AdoptedHost
 from tests.e2e.asked_servers import end_servers, serve
-from tests.e2e.crash_driver import KILLED, CrashDriver, crash_driver
+from tests.e2e.crash_driver import KILLED, RESTART, CrashDriver, crash_driver
 from tests.e2e.push.test_next_start import LOGINS, SOCKET
 
 PATIENT = "  max_idle: 1h\n  service_throttle_time: 1s\n"
@@ -15,11 +15,14 @@ SIGNAL = "signal"
 
 
 def activation(driver: CrashDriver) -> int:
-    """Return the number of the effect that has Postfix read its configuration, after a whole run."""
+    """Return the number of the effect that has Postfix read its configuration, after a whole run.
+
+    Postfix is restarted then: after a reload, which nothing waits for, a server of that run may be the next to answer.
+    """
     driver.save("before")
     whole = driver.run("once")
     assert whole.status == 0, whole.output
-    driver.restore()
+    driver.restore(RESTART)
     return next(number for number, what in enumerate(whole.effects, 1) if SIGNAL in what)
 
 
