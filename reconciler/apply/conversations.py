@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 import socket
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent import futures
 from contextlib import closing
 from dataclasses import dataclass, field
 from threading import Event
@@ -73,7 +73,7 @@ class Conversations:
         self._addresses = expected.asked.few(by_text(expected.addresses))
         self._stop = Event()
         self._open: set[SmtpClient] = set()
-        self._threads = ThreadPoolExecutor(CONVERSATIONS, thread_name_prefix="verify")
+        self._threads = futures.ThreadPoolExecutor(CONVERSATIONS, thread_name_prefix="verify")
         self._others: list[Future[list[Visit]]] = []
         self._futures = [self._threads.submit(self._first, target) for target in targets(expected)]
 
@@ -86,6 +86,14 @@ class Conversations:
             client.interrupt()
         self._threads.shutdown(cancel_futures=True)
         self._refill()
+
+    def over(self, seconds: float) -> bool:
+        """Return whether all dialogues are over; wait for their end for that long."""
+        deadline = time.monotonic() + seconds
+        if futures.wait(self._futures, seconds).not_done:
+            return False
+        # A first client adds the others before its own dialogue counts as over.
+        return not futures.wait(list(self._others), max(0.0, deadline - time.monotonic())).not_done
 
     def visits(self, *, wait: bool) -> list[Visit]:
         """Return the results of the dialogues: of all, or of those that are over."""

@@ -1,9 +1,10 @@
 """Verify the live Postfix after the swap: the master runs, every service answers, and mail is taken as it was before.
 
-Promises: verify() leaves no mail behind. It talks to every inet service at once while it watches the master. It returns
-as soon as the master is dead, or right after the settle time when all is well. Only an answer by a process that started
-after `since` counts: for 20 to 50 ms after a reload old ones still answer. Each finding names its service; none is
-lasting. What failed before the activation and fails likewise is a warning.
+Promises: verify() leaves no mail behind. It talks to every inet service at once while it watches the master and the
+log. It returns as soon as the master is dead or a new fatal error is logged, or right after the settle time when all is
+well. Only an answer by a process that started after `since` counts: for 20 to 50 ms after a reload old ones still
+answer. Each finding names its service; none is lasting. What failed before the activation and fails likewise is a
+warning.
 Raises OSError as the kernel gives it, CommandFailed when the journal cannot be read.
 
 Known limits: certificates are not checked, only that the handshake succeeds; with smtpd_tls_req_ccert not even that.
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 
 LOG_DELAY = 1.0
 """Seconds that a busy host may take until the last line of a master that ended is in the mail log."""
+_LOOK = 0.5  # seconds between two looks at the log while services are silent
 _SHOWN = 2
 THROTTLING = "bad command startup -- throttling"
 """The end of master's line about a service that it starts no process of for a while."""
@@ -70,7 +72,10 @@ def verify(expected: Expected) -> Verified:
         unsent = expected.hand_in()
         death = _death(expected, daemons)
         logged = _fatal(expected, daemons)
-        visits = conversations.visits(wait=not death and not logged)
+        # A silent service has much time, unless it logs why. That it is throttled may be of a process from before.
+        while not (death or logged or conversations.over(_LOOK)):
+            logged = [one for one in _fatal(expected, daemons) if not one.text.endswith(THROTTLING)]
+        visits = conversations.visits(wait=False)
         problems = [visit.problem for visit in visits if visit.problem and not _failed_before(visit, expected)]
         if not death and not logged and not problems:
             logged = _fatal(expected, daemons)  # the dialogues may have caused a service to log an error

@@ -143,6 +143,21 @@ def test_a_service_that_is_throttled_for_a_process_of_before_may_need_a_new_mast
     assert seen.silent is silent
 
 
+def test_a_silent_service_that_logs_why_is_not_waited_for(tmp_path: Path) -> None:
+    log = LogFile(tmp_path / "mail.log", forgeable=False)
+    log.path.touch()
+    line = "Nov 26 12:00:00 mx postfix/smtpd[7]: fatal: open lock file pid/inet.2599: cannot open file\n"
+    late = Timer(0.3, lambda: log.path.write_text(line, encoding="utf-8"))
+    began = time.monotonic()
+    with listening(keep_silent) as port:
+        late.start()
+        seen = verify(replace(expected_on(port), log=log, mark=log.mark(), patience=600))
+        late.join()
+    assert [(one.rule, one.subject) for one in seen.findings] == [("fatal-in-log", "smtpd")]
+    assert not seen.silent
+    assert time.monotonic() - began < 600
+
+
 def test_a_reply_that_drips_without_end_ends_the_verification() -> None:
     began = time.monotonic()
     with listening(drip) as port:
