@@ -22,16 +22,18 @@ RELEASE = (
     "Generations(Path('/var/lib/reconciler'), Path('/etc/postfix'), Host(), Path('/var/backups/reconciler')).release()"
 )
 # Each step as fast as it can: a file becomes a link to a file of root's, a folder becomes a link to a folder of root's.
+# The pauses leave the processor to the passes, which would last several times as long.
 FLIP = f"""
-import os
+import os, time
 os.chdir({LISTS!r})
 while True:
-    for real, to in (("victim", "/etc/victim"), ("inner", "/etc/victims")):
+    for real, to in (("victim", "/etc/victim"), ("inner", "/etc/victims")) * 50:
         os.rename(real, "." + real)
         os.symlink(to, real)
         os.utime("busy")
         os.unlink(real)
         os.rename("." + real, real)
+    time.sleep(0.01)
 """
 
 
