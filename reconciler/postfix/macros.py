@@ -9,6 +9,7 @@ Known limit: ``level`` is the only supported suffix of an operator (``<level``),
 
 from __future__ import annotations
 
+import functools
 import operator
 import re
 from contextlib import suppress
@@ -18,7 +19,7 @@ from reconciler.model import limits
 from reconciler.model.ascii_text import SPACE, is_digits
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
 if TYPE_CHECKING:
     Lookup = Callable[[str], str | None]
@@ -29,6 +30,7 @@ _OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
 _NAME = re.compile(r"\s*([A-Za-z0-9_]+)\s*(?=[?:]|\Z)", re.ASCII)
 _OPERATOR = re.compile(r"([<>!=?+*/~&|%-]*)([A-Za-z0-9]*)\s*", re.ASCII)
 _PLAIN = re.compile(r"[A-Za-z0-9_]+")
+_SHORT = 200  # characters of a text whose pieces are remembered
 _EACH = 8  # the work for a name, in characters
 _CLOSING = {"(": ")", "{": "}"}
 
@@ -70,6 +72,8 @@ def references(text: str, depth: int = 0) -> Iterator[str]:
     """Yield each name that *text* refers to."""
     if depth > MAX_DEPTH:
         raise MalformedMacro(f"braces are nested deeper than {MAX_DEPTH} levels")
+    if "$" not in text:  # as most values are
+        return
     for piece in _pieces(text):
         if isinstance(piece, str):
             continue
@@ -136,8 +140,17 @@ def _number(digits: str) -> tuple[int, str]:
     return len(digits), digits
 
 
-def _pieces(text: str) -> Iterator[str | Macro]:
-    """Yield literal texts and macros in their order; ``$$`` is a literal dollar."""
+def _pieces(text: str) -> Iterable[str | Macro]:
+    """Return literal texts and macros in their order; ``$$`` is a literal dollar."""
+    return _remembered(text) if len(text) <= _SHORT else _read(text)
+
+
+@functools.lru_cache(maxsize=1024)  # all services refer to the same few names
+def _remembered(text: str) -> tuple[str | Macro, ...]:
+    return tuple(_read(text))
+
+
+def _read(text: str) -> Iterator[str | Macro]:
     position = 0
     while (dollar := text.find("$", position)) >= 0:
         yield text[position:dollar]
