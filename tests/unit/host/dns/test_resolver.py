@@ -54,7 +54,7 @@ class Dns:
 
 
 def test_all_addresses_are_asked_while_they_are_answered(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(resolver, "BRIEFLY", 0.05)
+    monkeypatch.setattr(resolver, "BRIEFLY", 1.0)
     silent, known = ([f"192.0.{third}.{last}" for last in range(250)] for third in (2, 3))
     dns = Dns(set(silent[:20]))
     monkeypatch.setattr(resolver, "_ask", dns.ask)
