@@ -1,7 +1,7 @@
 """Verify the live Postfix after the swap: the master runs, every service answers, and mail is taken as it was before.
 
 Promises: verify() leaves no mail behind. It talks to every inet service at once while it watches the master and the
-log. It returns as soon as the master is dead or a new fatal error is logged, or right after the settle time when all is
+log. It returns as soon as the master or a service dies of a fatal error, or right after the settle time when all is
 well. Only an answer by a process that started after `since` counts: for 20 to 50 ms after a reload old ones still
 answer. Each finding names its service; none is lasting. What failed before the activation and fails likewise is a
 warning.
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 LOG_DELAY = 1.0
 """Seconds that a busy host may take until the last line of a master that ended is in the mail log."""
 _LOOK = 0.5  # seconds between two looks at the log while services are silent
+_DIED = " logged: fatal: "
 _SHOWN = 2
 THROTTLING = "bad command startup -- throttling"
 """The end of master's line about a service that it starts no process of for a while."""
@@ -72,9 +73,9 @@ def verify(expected: Expected) -> Verified:
         unsent = expected.hand_in()
         death = _death(expected, daemons)
         logged = _fatal(expected, daemons)
-        # A silent service has much time, unless it logs why. That it is throttled may be of a process from before.
+        # A silent service has much time, unless it died. What else is logged may come of a dialogue that goes on.
         while not (death or logged or conversations.over(_LOOK)):
-            logged = [one for one in _fatal(expected, daemons) if not one.text.endswith(THROTTLING)]
+            logged = [one for one in _fatal(expected, daemons) if _DIED in one.text]
         visits = conversations.visits(wait=False)
         problems = [visit.problem for visit in visits if visit.problem and not _failed_before(visit, expected)]
         if not death and not logged and not problems:

@@ -163,7 +163,7 @@ def test_postscreen_is_waited_out_and_strangers_behind_it_count(adopted: Adopted
     push = adopted.push({"mail.yaml": f"{screened}  {policy}{services}"})
     adopted.sh(f"kill {pid}")
     assert "rolled back" in push.text, push.text
-    assert "a stranger, from <> to the local recipient" in push.text
+    assert "a stranger, from <> to the local recipient" in push.text, push.text
     assert adopted.host.queue() == []
     adopted.push({"master.d/behind.cf": None, "mail.yaml": MAIL})
 
