@@ -109,8 +109,7 @@ def _postponed(error: InternalError, where: str = "") -> Postponed:
 
 
 def _pass(edges: Edges, memory: Memory, accepted: Revision | None, passed: Passed) -> None:
-    if lost := edges.generations.place_of_link.taken or edges.generations.lost:
-        raise Unavailable(lost)
+    _require_live(edges)
     if not edges.generations.adopted:
         passed.outcome, passed.quiet = Postponed(NOT_ADOPTED), True
         return
@@ -129,10 +128,20 @@ def _pass(edges: Edges, memory: Memory, accepted: Revision | None, passed: Passe
     paused = accepted is None and isinstance(phase, Suspended | Halted)
     passed.started, trouble = companions.revive(edges, paused=paused)
     _bring(edges, memory, accepted, passed)
+    if isinstance(passed.outcome, Refused):  # by facts that no longer hold, if what is live went meanwhile
+        _require_live(edges)
+        if hand_edit.find(edges).files != found.files:
+            raise Unavailable("the live files were edited while the commit was judged")
     passed.edit = hand_edit.keep(found, edges)
     if (dead or trouble) and isinstance(passed.outcome, Unchanged):
         passed.outcome = Postponed(dead or trouble)
         passed.quiet = not isinstance(edges.journal.phase(), _UNHURT)
+
+
+def _require_live(edges: Edges) -> None:
+    """Raise Unavailable if the configuration directory leads to nothing of ours, which no commit is to blame for."""
+    if lost := edges.generations.place_of_link.taken or edges.generations.lost:
+        raise Unavailable(lost)
 
 
 def _bring(edges: Edges, memory: Memory, accepted: Revision | None, passed: Passed) -> None:
