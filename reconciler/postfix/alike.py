@@ -97,4 +97,4 @@ def _is_plain(name: str, value: str, own: ByText) -> bool:
     """Return whether a value is an address, a name or a tag in which no rule finds anything."""
     if mark := _BIND.get(name):
         return mark in value and value in own
-    return bool((_HOST_NAME if name in _GREETINGS else _PLAIN_TAG).fullmatch(value))
+    return bool(_HOST_NAME.fullmatch(value) if name in _GREETINGS else _PLAIN_TAG.fullmatch(value))
