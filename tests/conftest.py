@@ -23,8 +23,8 @@ LONGEST_FIRST = (
     "tests/e2e/rehearsal/test_rehearsal.py", "tests/e2e/mail/test_relayhost.py",
     "tests/e2e/mail/test_all_features_together.py", "tests/e2e/mail/test_dns.py",
     "tests/e2e/operator/", "tests/e2e/push/test_set.py", "tests/e2e/rehearsal/", "tests/e2e/",
-    "tests/unit/test_corpus_at_size.py", "tests/unit/test_house.py", "tests/unit/test_growth.py",
-    "tests/unit/daemon/", "tests/unit/repository/", "tests/",
+    "tests/unit/test_corpus_at_size.py", "tests/unit/test_house.py", "tests/unit/daemon/", "tests/unit/repository/",
+    "tests/unit/test_growth.py", "tests/unit/test_expressions.py", "tests/unit/test_table_memory.py", "tests/",
 )  # fmt: skip
 
 
