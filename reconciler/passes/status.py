@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from reconciler.features.site_files import site_of
+from reconciler.features.lockdown_names import NAME as LOCKDOWN
 from reconciler.host import disk
 from reconciler.host.maillog import open_log
 from reconciler.host.mounts import mounts_in
@@ -120,7 +121,7 @@ def _status(edges: Edges, known: Known, without: list[str], *, daemon: bool) -> 
     live = generations.live()
     running, more = _postfix(edges)
     phase, before = _phase(edges)
-    refused, unknown = _refused(edges)
+    refused, unknown = _refused(live, edges)
     in_force = _in_force(live.revision if live else "", last)
     files = _files(edges, in_force)
     keys = _dkim(files, edges)
@@ -248,6 +249,8 @@ def _dkim(files: Tree, edges: Edges) -> list[Standing]:
 def _queue(edges: Edges) -> list[Waiting]:
     """Return why mail waits in the queue, the most frequent reason first; only the head of a long queue is read."""
     try:
+        if not postqueue.is_held_up(edges.postfix().queue_directory):
+            return []
         messages = postqueue.queued(edges.host, edges.settings.config_directory, MOST_QUEUED)
     except (ReconcilerError, OSError, ValueError):
         return []
@@ -260,8 +263,10 @@ def _queue(edges: Edges) -> list[Waiting]:
     return [*waiting, *([Waiting(why=_HELD, messages=held)] if held else [])]
 
 
-def _refused(edges: Edges) -> tuple[list[dict[str, Any]], list[str]]:
+def _refused(live: Generation | None, edges: Edges) -> tuple[list[dict[str, Any]], list[str]]:
     """Return the users whose connections the lockdown refused, and why that is unknown."""
+    if live is None or LOCKDOWN not in live.companions:
+        return [], []
     try:
         return [one._asdict() for one in nftables.refused(edges.host)], []
     except (ReconcilerError, OSError) as error:
