@@ -11,8 +11,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
-from reconciler.features.site_files import site_of
 from reconciler.features.lockdown_names import NAME as LOCKDOWN
+from reconciler.features.site_files import site_of
 from reconciler.host import disk
 from reconciler.host.maillog import open_log
 from reconciler.host.mounts import mounts_in

@@ -74,17 +74,20 @@ find /etc/postfix/ -printf '%p %y %m %u:%g %l\n' | sort
 readlink /var/lib/reconciler/live/postfix
 find -H /etc/postfix/ -type f -exec sha256sum {} + | sort
 """
-# One program for all of a commit: to enter the host for each file and each step takes longer than they do.
+# One program for all of a commit, with few others, for to start one takes longer than its work. What is in the clone
+# already is not fetched.
 COMMIT = f"""
 set -e
 cd {CLONE}
-git fetch -q </dev/null
-git reset -q --hard origin/main
+tip=$(git -C {REPOSITORY} rev-parse --verify --quiet refs/heads/main) && git reset -q --hard "$tip" 2>/dev/null || {{
+    git fetch -q </dev/null
+    git reset -q --hard origin/main
+}}
 while IFS= read -r line; do
     size=${{line%% *}} path=./${{line#* }}
     case $size in
         gone) rm -f "$path" ;;
-        *) mkdir -p "${{path%/*}}" && head -c "$size" >"$path" ;;
+        *) [[ -d ${{path%/*}} ]] || mkdir -p "${{path%/*}}" && head -c "$size" >"$path" ;;
     esac
 done
 message=$1
@@ -96,7 +99,8 @@ git rev-parse HEAD
 UNASKED = 3.0  # seconds
 # What an adoption leaves on disk, and a start in the chroot. A host whose adoption would be equal gets a copy.
 LEFT = f"etc/postfix etc/reconciler root/state {REPOSITORY[1:]} {CLONE[1:]} var/lib/reconciler var/backups/reconciler"
-IDENTITY = ("-c", "user.name=Ada", "-c", "user.email=ada@example.com", "-c", "init.defaultBranch=main")
+UNKEPT = ("-c", "maintenance.auto=false", "-c", "gc.auto=0")  # nothing is to be packed in a repository of a few minutes
+IDENTITY = ("-c", "user.name=Ada", "-c", "user.email=ada@example.com", "-c", "init.defaultBranch=main", *UNKEPT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +196,7 @@ class AdoptedHost:
         if self._owner != "root":
             self.host.run("chmod", "755", "/root")
         self.sh(f"install -d -o {self._owner} {CLONE}")
-        self.host.run("git", "clone", "--quiet", REPOSITORY, CLONE, user=self._owner)
+        self.host.run("git", "clone", "--quiet", *UNKEPT, REPOSITORY, CLONE, user=self._owner)
         if self._adopt:
             self._run_well("once", "--adopt")
 

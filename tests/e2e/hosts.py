@@ -298,14 +298,14 @@ class Host:
         return list(self._sinks[port].received)
 
     def wait_for(self, predicate: Callable[[], T], timeout: float = 120, what: str = "a condition") -> T:
-        """Ask until the answer is true, and return that answer; a question that costs much is asked less often."""
-        deadline = time.monotonic() + timeout
-        asked = time.monotonic()
+        """Ask until the answer is true, and return it; what costs much, or lasts long already, is asked less often."""
+        began = asked = time.monotonic()
+        deadline = began + timeout
         while not (answer := predicate()):
             now = time.monotonic()
             if now > deadline:
                 raise HostError(f"waited {timeout} s in vain for {what}")
-            time.sleep(min(max(0.02, 5 * (now - asked)), 1.0))
+            time.sleep(min(max(0.02, 5 * (now - asked), (now - began) / 10), 1.0))
             asked = time.monotonic()
         return answer
 
