@@ -13,6 +13,8 @@ from tests.e2e.rehearsal_driver import BASE, ENVIRONMENT, REHEARSING, asked, reh
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from tests.e2e.rehearsal_driver import Rehearsed
+
 SECRET = "1QQPQZRYXSECRETOFTHEHOST"
 KEY = f"# created: today\nAGE-SECRET-KEY-{SECRET}\n"
 OWN = "/etc/reconciler/identity.age"
@@ -95,6 +97,14 @@ log.send(b"<22>reader[1]: has read")
 """
 
 
+def read_in(host: Host, commit: dict[str, str], **replaced: object) -> Rehearsed:
+    """Rehearse until the reader comes to its end: on a busy machine a rehearsal may be over before."""
+    for _ in range(20):
+        if "reader[1]: has read" in (done := rehearsed(host, commit, **replaced)).log:
+            return done
+    pytest.fail(done.log)
+
+
 def test_no_command_can_read_a_closed_file_as_root(host: Host) -> None:
     paths = [*CLOSED, "/etc/shadow", "/etc/archive/site/k1.pem", "/etc/live/site/key.pem", "/etc/maps/logins.db"]
     unnamed = {"/etc/unnamed": 0o644, "/usr/local/etc/deep/er/unnamed": 0o600, "/usr/local/sbin/unnamed": 0o700}
@@ -108,8 +118,7 @@ def test_no_command_can_read_a_closed_file_as_root(host: Host) -> None:
         "smtp_sasl_password_maps": "hash:/etc/maps/logins",
         "relay_domains": " ".join(f"regexp:{path}" for path in (*CLOSED, "/etc/shadow")),
     }
-    done = rehearsed(host, state({**PAIR, **named}, made))
-    assert "reader[1]: has read" in done.log, done.log
+    done = read_in(host, state({**PAIR, **named}, made))
     secrets = [SECRET, "hunter6", "unnamed by anybody", *host.read("/etc/shadow").split()[:1]]
     secrets += host.read("/etc/archive/site/k1.pem").splitlines()[1:3]
     assert [secret for secret in secrets if secret in done.log] == []
@@ -119,8 +128,7 @@ def test_the_logins_of_the_commit_are_not_shown_either(host: Host) -> None:
     host.write("/usr/lib/postfix/sbin/reader", f"#!/usr/bin/python3 -IS\nPATHS = []\n{READER}", 0o755)
     made = {"master.d/r.cf": "reader unix n n n 1 1 reader\n", "tables/logins": "[far.example] user:hunter5\n"}
     hidden = {"smtp_sasl_password_maps": "table:logins", "smtp_sasl_auth_enable": "yes", "relayhost": "[far.example]"}
-    done = rehearsed(host, state(hidden, made), closed=["logins", "logins.lmdb"])
-    assert "reader[1]: has read" in done.log
+    done = read_in(host, state(hidden, made), closed=["logins", "logins.lmdb"])
     assert "hunter5" not in done.log
     assert not [one for one in done.findings if "logins" in one], done.findings
 
