@@ -29,7 +29,7 @@ from reconciler.model.errors import ReconcilerError
 from reconciler.state.locks import BUSY
 from tests.e2e.chroot import FILLED
 from tests.e2e.host_files import pack, unpack
-from tests.e2e.hosts import Host, HostError
+from tests.e2e.hosts import CHECKOUT, Host, HostError
 from tests.e2e.kept import kept
 
 if TYPE_CHECKING:
@@ -74,28 +74,7 @@ find /etc/postfix/ -printf '%p %y %m %u:%g %l\n' | sort
 readlink /var/lib/reconciler/live/postfix
 find -H /etc/postfix/ -type f -exec sha256sum {} + | sort
 """
-# One program for all of a commit, with few others, for to start one takes longer than its work. What is in the clone
-# already is not fetched.
-COMMIT = f"""
-set -e
-cd {CLONE}
-tip=$(git -C {REPOSITORY} rev-parse --verify --quiet refs/heads/main) && git reset -q --hard "$tip" 2>/dev/null || {{
-    git fetch -q </dev/null
-    git reset -q --hard origin/main
-}}
-while IFS= read -r line; do
-    size=${{line%% *}} path=./${{line#* }}
-    case $size in
-        gone) rm -f "$path" ;;
-        *) [[ -d ${{path%/*}} ]] || mkdir -p "${{path%/*}}" && head -c "$size" >"$path" ;;
-    esac
-done
-message=$1
-shift
-git add --all
-git "$@" commit --quiet --allow-empty --message "$message"
-git rev-parse HEAD
-"""
+COMMIT = (CHECKOUT / "tests/e2e/inside/commit.sh").read_text()
 UNASKED = 3.0  # seconds
 # What an adoption leaves on disk, and a start in the chroot. A host whose adoption would be equal gets a copy.
 LEFT = f"etc/postfix etc/reconciler root/state {REPOSITORY[1:]} {CLONE[1:]} var/lib/reconciler var/backups/reconciler"
@@ -375,7 +354,7 @@ class AdoptedHost:
     def commit(self, files: Mapping[str, str | None], message: str = "Change") -> str:
         """Commit in the clone, on top of what the branch is now; None removes a file."""
         told = [f"{_size(text)} {path}\n{text or ''}" for path, text in files.items()]
-        argv = ("bash", "-c", COMMIT, "commit", message, *IDENTITY)
+        argv = ("bash", "-c", COMMIT, "commit.sh", CLONE, REPOSITORY, message, *IDENTITY)
         return self.host.run(*argv, input="".join(told), user=self._owner).stdout.strip()
 
     def push(self, files: Mapping[str, str | None] | None = None, message: str = "Change", *options: str) -> Push:

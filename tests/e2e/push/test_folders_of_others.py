@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 PASSES = 12
 LISTS = "/etc/postfix/lists"
 ACCESS = f"{LISTS}/access"
-ASKING = MAIL + f"  smtpd_recipient_restrictions: check_recipient_access texthash:{ACCESS}, reject_unauth_destination\n"
+# A process of smtpd reads a texthash once, so that each client gets a new one.
+ASKING = MAIL + "  max_use: 1\n"
+ASKING += f"  smtpd_recipient_restrictions: check_recipient_access texthash:{ACCESS}, reject_unauth_destination\n"
 RELEASE = (
     "from pathlib import Path; from reconciler.host.effects import Host;"
     "from reconciler.state.generations import Generations;"
