@@ -88,7 +88,6 @@ PROVEN_END_TO_END = {
     "passes/probation_now.py": "e2e/push/test_probation.py",
     "passes/proof.py": "e2e/move_in/test_shapes.py",
     "passes/propose.py": "e2e/drift/test_drift_commit.py",
-    "passes/run.py": "e2e/push/test_push.py",
     "passes/site_requests.py": "e2e/mail/test_sites.py",
     "passes/survey.py": "e2e/move_in/test_shapes.py",
     "passes/status_value.py": "unit/passes/test_verdict.py",

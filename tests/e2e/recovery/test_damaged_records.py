@@ -150,20 +150,6 @@ def test_after_the_loss_of_the_state_directory_rescue_brings_mail_back(daemon: b
         assert adopted.limits() == []
 
 
-def test_a_commit_is_not_refused_for_what_is_lost_while_it_is_judged() -> None:
-    with AdoptedHost(settings=UNREHEARSED) as adopted:
-        asked = f'#!/bin/sh\n[ "$3" != -m ] || rm -rf {STATE}/*\nexec /usr/sbin/postconf.asked "$@"\n'
-        adopted.sh("mv /usr/sbin/postconf /usr/sbin/postconf.asked")
-        adopted.host.write("/usr/sbin/postconf", asked, 0o755)
-        oid = adopted.write_past_hook({ROUTE: "lost.test  smtp:[127.0.0.1]:2525\n"})
-        adopted.patiently(lambda: "reconciler rescue" in adopted.passes()[-1]["text"], "a pass that sees it")
-        adopted.sh("mv /usr/sbin/postconf.asked /usr/sbin/postconf")
-        assert adopted.reconciler("rescue").status == 0
-        adopted.reconciler("resume")
-        assert adopted.once().status == 0
-        assert adopted.status()["live"]["revision"] == oid
-
-
 def test_everything_is_on_disk_before_the_swap_and_before_a_pass_ends() -> None:
     without = (f"{STATE}/private/stage",)  # a stage counts only when it becomes a generation
     locks = [f"{STATE}/private/{name}" for name in FILES]
