@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from reconciler.model.errors import CommandFailed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from reconciler.host.effects import Host
 
@@ -34,6 +34,14 @@ _MOMENT = 5  # the hexadecimal digits of the microseconds that a short queue ID 
 def waiting(folder: Path) -> int:
     """Return how many messages wait in the queue in *folder*; none if it does not exist."""
     return sum(1 for _ in _messages(folder))
+
+
+def is_held_up(folder: Path) -> bool:
+    """Return whether a message is deferred or on hold; True where that can't be seen."""
+    try:
+        return any(True for _ in _messages(folder, ("deferred", "hold"), _raise_unless_missing))
+    except OSError:
+        return True
 
 
 def move(old: Path, new: Path, directory: Path, host: Host) -> int:
@@ -53,11 +61,18 @@ def move(old: Path, new: Path, directory: Path, host: Host) -> int:
     return left
 
 
-def _messages(folder: Path) -> Iterator[tuple[str, Path]]:
+def _messages(
+    folder: Path, names: Iterable[str] = _GOES, onerror: Callable[[OSError], object] | None = None
+) -> Iterator[tuple[str, Path]]:
     """Yield each message with the name of its queue; large queues have folders of their own within."""
-    for name in _GOES:
-        for inner, _, files in os.walk(folder / name):
+    for name in names:
+        for inner, _, files in os.walk(folder / name, onerror=onerror):
             yield from ((name, message) for file in files if _is_message(message := Path(inner, file)))
+
+
+def _raise_unless_missing(error: OSError) -> None:
+    if not isinstance(error, FileNotFoundError):
+        raise error
 
 
 def _is_message(path: Path) -> bool:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from reconciler.features.lockdown_names import NAME as LOCKDOWN
 from reconciler.features.site_files import site_of
-from reconciler.host import disk
+from reconciler.host import disk, queue
 from reconciler.host.maillog import open_log
 from reconciler.host.mounts import mounts_in
 from reconciler.host.programs import nftables, postfix, postqueue
@@ -249,7 +249,7 @@ def _dkim(files: Tree, edges: Edges) -> list[Standing]:
 def _queue(edges: Edges) -> list[Waiting]:
     """Return why mail waits in the queue, the most frequent reason first; only the head of a long queue is read."""
     try:
-        if not postqueue.is_held_up(edges.postfix().queue_directory):
+        if not queue.is_held_up(edges.postfix().queue_directory):
             return []
         messages = postqueue.queued(edges.host, edges.settings.config_directory, MOST_QUEUED)
     except (ReconcilerError, OSError, ValueError):

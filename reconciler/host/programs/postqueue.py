@@ -6,35 +6,19 @@ Raises CommandFailed when postqueue does, which it also does while Postfix is st
 from __future__ import annotations
 
 import json
-import os
 from collections import Counter
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from reconciler.model.ascii_text import split_lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from pathlib import Path
 
     from reconciler.host.effects import Host
 
 TIMEOUT = 10.0
 _HEAD = 'postqueue -c "$1" -j | head -n "$2"'
-
-
-def is_held_up(queue_directory: Path) -> bool:
-    """Return whether a message is deferred or on hold, which takes no program; True where only postqueue may look."""
-    folders = (queue_directory / "deferred", queue_directory / "hold")
-    try:
-        return any(_has_files(folder) for folder in folders if folder.is_dir())
-    except OSError:
-        return True
-
-
-def _has_files(folder: Path) -> bool:
-    """Return whether a file is in a folder, or in one below it (hash_queue_depth)."""
-    with os.scandir(folder) as found:
-        return any(_has_files(Path(one.path)) if one.is_dir(follow_symlinks=False) else True for one in found)
 
 
 def queued(host: Host, directory: Path, most: int = 0) -> list[dict[str, Any]]:

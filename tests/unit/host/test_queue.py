@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from reconciler.host.effects import Completed, Host
-from reconciler.host.queue import move, waiting
+from reconciler.host.queue import is_held_up, move, waiting
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -106,3 +106,25 @@ def test_a_message_that_has_no_place_stays_where_it_is(queues: tuple[Path, Path]
     assert (old / "hold/E").read_text() == "ours"
     assert (new / "hold/E").read_text() == "another"
     assert host.ran == []
+
+
+@pytest.mark.parametrize(
+    ("path", "waits"),
+    [
+        ("deferred/A/A1B2C3", True), ("deferred/A1B2C3", True), ("hold/A1B2C3", True), ("active/A1B2C3", False),
+        ("deferred/A/B/", False), ("", False),
+    ],
+)  # fmt: skip
+def test_mail_is_held_up_where_a_file_is_deferred_or_on_hold(tmp_path: Path, path: str, *, waits: bool) -> None:
+    file = tmp_path / path
+    (file if path.endswith("/") else file.parent).mkdir(parents=True, exist_ok=True)
+    if path and not path.endswith("/"):
+        file.touch()
+    assert is_held_up(tmp_path) is waits
+
+
+def test_a_queue_that_cannot_be_looked_at_may_hold_mail(tmp_path: Path) -> None:
+    (tmp_path / "hold").mkdir()
+    (tmp_path / "deferred").symlink_to("deferred")
+    assert is_held_up(tmp_path / "hold") is False
+    assert is_held_up(tmp_path / ("x" * 300)) is True
