@@ -28,6 +28,7 @@ from reconciler.model.errors import (
 from reconciler.model.phase import Halted, Probation, Refusing, Retrying, Steady, Suspended, ended, next_phase
 from reconciler.passes import hand_edit, probation, probation_now
 from reconciler.passes.choice import NOT_ADOPTED, is_live, is_paused, passed_over, wanted, why_paused
+from reconciler.passes.drift import drift
 from reconciler.passes.internal_error import InternalError, internal_errors
 from reconciler.passes.mail_taken import look_again
 from reconciler.passes.reconcile import reconcile
@@ -130,7 +131,7 @@ def _pass(edges: Edges, memory: Memory, accepted: Revision | None, passed: Passe
     _bring(edges, memory, accepted, passed)
     if isinstance(passed.outcome, Refused):  # by facts that no longer hold, if what is live went meanwhile
         _require_live(edges)
-        if hand_edit.find(edges).files != found.files:
+        if drift(edges.generations.live(), edges) != found.files:
             raise Unavailable("the live files were edited while the commit was judged")
     passed.edit = hand_edit.keep(found, edges)
     if (dead or trouble) and isinstance(passed.outcome, Unchanged):
