@@ -46,12 +46,10 @@ class Owned:
 
 # ---- listeners -------------------------------------------------------------------------------------------------------
 
-LISTENING = frozenset({"smtpd", "postscreen"})
-
 
 def listeners(service: Service, number: int, main: Scope, ports: list[int]) -> Iterator[messages.PlayedListener]:
     """Return the addresses of a listener: loopback if it listens there, and one that strangers reach."""
-    if service.command not in LISTENING or service.type not in {"inet", "pass"}:
+    if service.command not in {"smtpd", "postscreen"} or service.type not in {"inet", "pass"}:
         return
     scope = Scope(main.merged, main.facts, service)
     is_screen = service.command == "postscreen"

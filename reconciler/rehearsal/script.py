@@ -36,7 +36,7 @@ from reconciler.rehearsal.outside import LOOPBACK, SMTPS
 from reconciler.rehearsal.strangers import strangers
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
     from reconciler.model import Contribution, Desired, Facts, Service
     from reconciler.rehearsal.kinds import Changed
@@ -94,7 +94,11 @@ def write(desired: Desired, facts: Facts, merged: Contribution, changed: Changed
     told, services, kinds = with_few_scopes(main), tuple(merged.entries), Kinds(main, changed)
     names = routed(Scope(with_alike(merged, facts), facts))  # what is alike names no service
     ports = free_ports(services, facts)
-    listeners = list(_listeners(services, main, ports))
+    listeners = [
+        listener
+        for number, service in enumerate(services)
+        for listener in clients.listeners(service, number, main, ports)
+    ]
     section = desired.section(Flows)
     unknown = strangers(told)
     any_client = unknown.facing(outside.loopback(main))
@@ -140,12 +144,6 @@ def write(desired: Desired, facts: Facts, merged: Contribution, changed: Changed
         directory=facts.directory,
         merged=merged,
     )
-
-
-def _listeners(services: tuple[Service, ...], main: Scope, ports: list[int]) -> Iterator[messages.PlayedListener]:
-    for number, service in enumerate(services):
-        if service.command in clients.LISTENING:
-            yield from clients.listeners(service, number, main, ports)
 
 
 # ---- the room and the world ------------------------------------------------------------------------------------------
