@@ -30,19 +30,18 @@ class ReverseNames:
 
     def known(self, wanted: Iterable[str]) -> dict[str, Names]:
         """Return the names of these addresses, as far as they still count."""
-        since, known = self._clock() - LASTING, self._known
-        return {one: known[one][0] for one in wanted if one in known and known[one][1] > since}
+        return {address: names for address, (names, _) in self._fresh(wanted).items()}
 
     def learn(self, found: Mapping[str, Names | None]) -> None:
         """Keep the names that were found for the addresses of a commit."""
         with self._lock:
-            before, now = self._fresh(), self._clock()
+            before, now = self._fresh(found), self._clock()
             self._known = {
                 address: before[address] if address in before and before[address][0] == names else (names, now)
                 for address, names in found.items()
                 if names
             }
 
-    def _fresh(self) -> dict[str, tuple[Names, float]]:
-        since = self._clock() - LASTING
-        return {address: known for address, known in self._known.items() if known[1] > since}
+    def _fresh(self, wanted: Iterable[str]) -> dict[str, tuple[Names, float]]:
+        since, known = self._clock() - LASTING, self._known
+        return {one: known[one] for one in wanted if one in known and known[one][1] > since}
