@@ -163,6 +163,7 @@ class _Master(NamedTuple):
     findings: tuple[Finding, ...]
 
 
+_NOTHING = _Master("", (), ())
 _read: Past[tuple[_Master, ...]] = Past(2)
 """Of what is live and of what is to be, by the name of the file."""
 
@@ -182,23 +183,20 @@ def read_master(text: str, file: str) -> tuple[list[Service], list[Finding]]:
     """
     if len(text) < _LARGE:
         return _entries(text, file)
-    known = _read.used(file) or ()
-    found = next((one for one in known if one.text == text), None) or _read_after(
-        known[0] if known else None, text, file
-    )
+    known = _read.used(file) or (_NOTHING,)
+    found = next((one for one in known if one.text == text), None) or _read_after(known[0], text, file)
     _read.keep(file, (found, *(one for one in known if one.text != text))[:2])
     return list(found.services), list(found.findings)
 
 
-def _read_after(before: _Master | None, text: str, file: str) -> _Master:
+def _read_after(before: _Master, text: str, file: str) -> _Master:
     """Return what a text says, with the services of an earlier text that both begin with."""
-    place = alike_until(before.text, text) if before else 0
+    place = alike_until(before.text, text)
     line = text.count("\n", 0, place) + 1
-    same = bisect_left(before.services, line, key=lambda one: one.where.line) if before else 0
+    same = bisect_left(before.services, line, key=lambda one: one.where.line)
     services, findings = _entries(text[place:], file, line)
-    known = before or _Master("", (), ())
-    told = (one for one in known.findings if one.where.line < line)
-    return _Master(text, (*known.services[:same], *services), (*told, *findings))
+    told = (one for one in before.findings if one.where.line < line)
+    return _Master(text, (*before.services[:same], *services), (*told, *findings))
 
 
 def _entries(text: str, file: str, first: int = 1) -> tuple[list[Service], list[Finding]]:
