@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Self
 
 from reconciler.model import Finding, Where, error_at, limits
 from reconciler.model.errors import InvalidSource
-from reconciler.postfix.scopes import Scope
+from reconciler.postfix.scopes import every_scope
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -101,10 +101,9 @@ def beyond(where: Where, text: str) -> InvalidSource:
 
 def bound_values(merged: Contribution, facts: Facts) -> None:
     """Refuse settings that are too large together: each service may read each value, with all names in it expanded."""
-    budget, longest, services, main = Budget(), 0, len(merged.entries), Scope(merged, facts)
-    for service in (None, *merged.entries):
-        for parameter in service.overrides if service else merged.parameters.values():
-            scope = Scope(merged, facts, service) if "$" in parameter.value else main  # which costs the same
+    budget, longest, services = Budget(), 0, len(merged.entries)
+    for scope in every_scope(merged, facts):
+        for parameter in scope.written:
             cost = scope.cost(parameter.value)
             budget.take_expanded(cost, parameter.where)
             longest = max(longest, cost)
