@@ -19,12 +19,12 @@ from reconciler.postfix.scopes import words
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from ipaddress import IPv4Interface, IPv6Interface
 
     from reconciler.apply.compare import MailAnswers
     from reconciler.host.maillog import MailLog, Mark
     from reconciler.host.programs import postfix
     from reconciler.model import Service
+    from reconciler.model.facts import Interfaces
 
 PATIENCE = 5.0
 NOTHING_ASKED = Asked()
@@ -46,7 +46,7 @@ class Expected:
 
     instance: postfix.Instance
     services: tuple[Service, ...]
-    addresses: tuple[IPv4Interface | IPv6Interface, ...]
+    addresses: Interfaces
     ports: Mapping[str, int]
     log: MailLog
     mark: Mark

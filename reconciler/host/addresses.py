@@ -10,21 +10,24 @@ from __future__ import annotations
 import socket
 import struct
 from ipaddress import IPv4Interface, IPv6Interface
+from typing import TYPE_CHECKING
 
 from reconciler.host.address_news import UntilNews
 from reconciler.host.sockets import dumped
 
-Interface = IPv4Interface | IPv6Interface
+if TYPE_CHECKING:
+    from reconciler.model.facts import Interfaces
+
 _ROUTE, _GET_ADDRESS, _ADDRESS, _LOCAL = 0, 22, 1, 2  # linux/netlink.h, linux/rtnetlink.h, linux/if_addr.h
 _REQUEST = bytes(8)  # struct ifaddrmsg for any family
 
 
-def own() -> tuple[Interface, ...]:
+def own() -> Interfaces:
     """Return the addresses of this host's interfaces, with their prefixes."""
     return _own()
 
 
-def listed() -> tuple[Interface, ...]:
+def listed() -> Interfaces:
     """Return the same, as the kernel lists them now."""
     return tuple(one for one in map(_read, dumped(_ROUTE, _GET_ADDRESS, _REQUEST)) if one)
 
@@ -32,7 +35,7 @@ def listed() -> tuple[Interface, ...]:
 _own = UntilNews(listed)
 
 
-def _read(message: bytes) -> Interface | None:
+def _read(message: bytes) -> IPv4Interface | IPv6Interface | None:
     """Read a struct ifaddrmsg and its attributes; our end of a line between two hosts is the local address."""
     family, prefix = message[:2]
     found, start = dict[int, bytes](), 8

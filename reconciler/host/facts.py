@@ -38,12 +38,12 @@ from reconciler.postfix.syntax import read_main
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
-    from ipaddress import IPv4Interface, IPv6Interface
 
     from reconciler.host.effects import Host
     from reconciler.host.settings import Settings
     from reconciler.host.sockets import SocketAddress
     from reconciler.model import Lookup, Server
+    from reconciler.model.facts import Interfaces
 
 Question = TypeVar("Question")
 Answer = TypeVar("Answer")
@@ -211,12 +211,12 @@ def _identity(directory: Path) -> tuple[object, ...]:
     return postfix.installed(), *((path.name, path.read_bytes()) for path in maps if path.is_file())
 
 
-def _package(here: tuple[IPv4Interface | IPv6Interface, ...]) -> tuple[object, ...]:
+def _package(here: Interfaces) -> tuple[object, ...]:
     """Return a signature that changes with all that the defaults follow."""
     return _identity(postfix.STOCK_DIRECTORY), os.uname().nodename, here
 
 
-def _installed_now(host: Host, here: tuple[IPv4Interface | IPv6Interface, ...]) -> _Installed:
+def _installed_now(host: Host, here: Interfaces) -> _Installed:
     """Return what is installed; what was read while files came or went is not kept for when they are as before."""
     before = host, *_package(here)
     for known, installed in _kept:

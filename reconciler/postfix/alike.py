@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from reconciler.model import Contribution, Facts, Service
     from reconciler.model.facts import ByText
 
+    _Kinds = dict[int, tuple[Service, Hashable, tuple[str, ...]]]
+    """Services by their places in memory, each with its kind and the texts with which it may name a service."""
+
 T = TypeVar("T")
 
 FEWEST = 16
@@ -34,12 +37,6 @@ VARYING = frozenset({*_BIND, *_GREETINGS, _TAG})
 """The options in which services may differ that are alike; none of them names a file."""
 _HOST_NAME = re.compile(r"[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+", re.ASCII)
 _PLAIN_TAG = re.compile(r"[A-Za-z0-9/._-]+", re.ASCII)
-
-
-class _Kinds(dict[int, "tuple[Service, Hashable, tuple[str, ...]]"]):
-    """Services by their places in memory, each with its kind and the texts with which it may name a service."""
-
-
 _kinds: Past[tuple[ByText, _Kinds]] = Past(1, in_a_pass=True)
 """By the place in memory of the host's addresses; most services of what is live and is to be are the very same."""
 _found: Past[tuple[object, object, frozenset[str]]] = Past(4, in_a_pass=True)
@@ -60,7 +57,7 @@ def with_alike(merged: Contribution, facts: Facts) -> Contribution:
 def _alike(merged: Contribution, facts: Facts) -> frozenset[str]:
     """Return the keys of the services of which an earlier one is like them."""
     own, names = facts.own_by_text, {service.name for service in merged.services.values() if service}
-    _, known = _kinds.used(id(own)) or (own, _Kinds())
+    _, known = _kinds.used(id(own)) or (own, {})
     first: set[Hashable] = set()
     alike: set[str] = set()
     for key, service in merged.services.items():
