@@ -12,7 +12,6 @@ leads to the machine's files, unlike with `read` and `write`. Names resolve by /
 
 from __future__ import annotations
 
-import ctypes
 import json
 import os
 import shlex
@@ -25,7 +24,7 @@ import sys
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Self, TypeVar
 
@@ -33,6 +32,7 @@ import psutil
 
 from tests.e2e import chroot, host_files
 from tests.e2e.mail_sink import Received, Sink
+from tests.e2e.namespaces import CLONE_NEWNET, Entrance, join, opened
 from tests.e2e.preloaded import SERVERS, Program
 
 if TYPE_CHECKING:
@@ -56,8 +56,6 @@ UNCHECKED = """\
 cd /var/spool/postfix &&
 install -d -o postfix -m 700 active bounce corrupt defer deferred flush hold incoming private saved trace &&
 : >quick-start"""
-ENTER = ("-m", "-n", "-p", "-u", "-i", "-r", "-w")
-CLONE_NEWNET = 0x40000000  # <sched.h>; os.setns only came with Python 3.12
 
 
 class HostError(Exception):
@@ -117,16 +115,7 @@ class Host:
         env: Mapping[str, str] | None = None,
     ) -> subprocess.CompletedProcess[str]:
         """Run a command inside to its end; unless told otherwise, a status other than 0 is an error."""
-        command, environment = self._inside(argv, user, env)
-        with subprocess.Popen(
-            command,
-            env=environment,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-        ) as process:
+        with self._started(argv, user, env) as process:
             try:
                 stdout, stderr = process.communicate(input or "", timeout)
             except BaseException as error:
@@ -138,6 +127,18 @@ class Host:
         if check and process.returncode:
             raise HostError(_story(argv, f"status {process.returncode}", stdout, stderr))
         return subprocess.CompletedProcess(process.args, process.returncode, stdout, stderr)
+
+    def _started(
+        self, argv: tuple[str | Path, ...], user: str | None, env: Mapping[str, str] | None
+    ) -> subprocess.Popen[str]:
+        """Start a command with pipes to and from it, in a session of its own."""
+        pipes: dict[str, Any] = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+        if self.systemd:
+            command, environment = self._inside(argv, user, env)
+            return subprocess.Popen(command, env=environment, text=True, start_new_session=True, **pipes)
+        become, environment = self._become(user, env)
+        command = [*become * (user not in (None, "root")), *map(str, argv)]
+        return self._entrance.start(command, env=environment, start_new_session=True, **pipes)
 
     def start(
         self,
@@ -271,7 +272,7 @@ class Host:
         try:
             self.wait_for(lambda: not self.queue(), what="an empty queue")
         except HostError as error:
-            error.add_note(f"{json.dumps(self.queue())}\n{self.mail_log()[-4000:]}")
+            error.add_note(f"{self.queue()}\n{self.mail_log()[-4000:]}")
             raise
 
     def sink(
@@ -321,8 +322,7 @@ class Host:
         )
         self._closing.enter_context(process)
         self._closing.callback(process.kill)
-        if process.stdout is None:
-            raise HostError("the new host has no voice")
+        assert process.stdout
         story = []
         for line in process.stdout:
             if line == "ready\n":
@@ -332,6 +332,8 @@ class Host:
             raise HostError(_story(argv, "no host came of it", "".join(story), ""))
         self.pid = int(story[0])
         self._closing.callback(self._end, process)
+        if not self.systemd:
+            self._entrance = self._closing.enter_context(closing(Entrance(self.pid)))
 
     def _end(self, process: subprocess.Popen[str]) -> None:
         """Kill PID 1: the kernel lets it go only after every other process of the host is gone."""
@@ -352,26 +354,29 @@ class Host:
         self, argv: tuple[str | Path, ...], user: str | None, env: Mapping[str, str] | None
     ) -> tuple[list[str], dict[str, str]]:
         """Return what runs *argv* in all of the host's namespaces, dying with its parent: command line, environment."""
+        become, environment = self._become(user, env)
+        enter = ["nsenter", f"--target={self.pid}", "-m", "-n", "-p", "-u", "-i", "-r", "-w"]
+        if self.systemd:
+            visitor = self.root / "sys/fs/cgroup/visitor/cgroup.procs"
+            enter = ["sh", "-c", 'echo 0 >"$0" && exec "$@"', str(visitor), *enter, "-C"]
+        return [*enter, *become, *map(str, argv)], environment
+
+    def _become(self, user: str | None, env: Mapping[str, str] | None) -> tuple[list[str], dict[str, str]]:
+        """Return what makes a command inside a user's, dying with its parent, and its environment."""
         name = user or "root"
         users = dict(line.split(":", 1) for line in (self.root / "etc/passwd").read_text().splitlines())
         if name not in users:
             raise HostError(f"the host has no user {name!r}")
         *_, group, _, home, shell = users[name].split(":")
-        enter = ["nsenter", f"--target={self.pid}", *ENTER]
-        if self.systemd:
-            visitor = self.root / "sys/fs/cgroup/visitor/cgroup.procs"
-            enter = ["sh", "-c", 'echo 0 >"$0" && exec "$@"', str(visitor), *enter, "-C"]
-        become = ["setpriv", "--pdeathsig=KILL", f"--reuid={name}", f"--regid={group}", "--init-groups"]
-        own = {"HOME": home, "SHELL": shell, "USER": name, "LOGNAME": name}
-        return [*enter, *become, *map(str, argv)], {**own, **_environment(env)}
+        own = {"HOME": home, "SHELL": shell, "USER": name, "LOGNAME": name, **_environment(env)}
+        return ["setpriv", "--pdeathsig=KILL", f"--reuid={name}", f"--regid={group}", "--init-groups"], own
 
     def within(self, make: Callable[[], T]) -> T:
         """Call *make* in the host's network, from a thread of its own: only that thread moves there."""
 
         def moved() -> T:
-            with Path(f"/proc/{self.pid}/ns/net").open("rb") as network:
-                if ctypes.CDLL(None, use_errno=True).setns(network.fileno(), CLONE_NEWNET):
-                    raise OSError(ctypes.get_errno(), "cannot enter the host's network")
+            with opened(self.pid) as target:
+                join(target, CLONE_NEWNET)
             return make()
 
         with ThreadPoolExecutor(1) as threads:

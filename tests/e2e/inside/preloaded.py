@@ -42,19 +42,16 @@ from reconciler.host.settings import Settings, shipped
 from reconciler.model import File
 from reconciler.trees.render import render
 from tests.e2e.inside import crash_server, rehearse
+from tests.e2e.namespaces import ALL, CLONE_NEWPID, LIBC, enter, join
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from reconciler.model import Facts
 
-# <linux/prctl.h>, <sched.h>
-PR_SET_PDEATHSIG, PR_SET_NAME = 1, 15
-PROCESSES = 0x20000000
-NAMESPACES = 0x00020000 | 0x04000000 | 0x08000000 | 0x40000000  # mounts, UTS, IPC, network
+PR_SET_PDEATHSIG, PR_SET_NAME = 1, 15  # <linux/prctl.h>
 PROGRAMS: dict[str, Callable[[], None]] = {"rehearse": rehearse.answer, "crash-server": crash_server.main}
 STARTER = shipped("desired-state")
-LIBC = ctypes.CDLL(None, use_errno=True)
 LIBC.prctl.argtypes = [ctypes.c_int] + [ctypes.c_ulong] * 4
 
 
@@ -74,21 +71,6 @@ def receive(control: socket.socket) -> Request | None:
     """Return the next request; None when the test run is over."""
     packet, descriptors, _, _ = socket.recv_fds(control, 1 << 20, 4)
     return Request(**json.loads(packet), descriptors=descriptors) if packet else None
-
-
-def enter(target: int, host: int) -> None:
-    """Move this process into the namespaces of a host, and its root; it is in its PID namespace already."""
-    root = os.open(f"/proc/{host}/root", os.O_RDONLY | os.O_DIRECTORY)
-    set_namespaces(target, NAMESPACES)
-    os.fchdir(root)
-    os.chroot(".")
-    os.close(root)
-
-
-def set_namespaces(target: int, kinds: int) -> None:
-    """Join namespaces of the process of a descriptor (setns(2)); that of processes is for children alone."""
-    if LIBC.setns(target, kinds):
-        raise OSError(ctypes.get_errno(), "setns")
 
 
 def become(request: Request) -> None:
@@ -130,7 +112,7 @@ def start(request: Request, control: socket.socket) -> int:
     """Start the program as a child in the host, and return its process id here; 0 if the host has ended."""
     try:
         target = os.pidfd_open(request.host)
-        set_namespaces(target, PROCESSES)
+        join(target, CLONE_NEWPID)
     except OSError:
         return 0
     if pid := os.fork():
@@ -139,7 +121,7 @@ def start(request: Request, control: socket.socket) -> int:
     control.close()
     signal.set_wakeup_fd(-1)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    enter(target, request.host)
+    enter(target, request.host, ALL & ~CLONE_NEWPID)
     show(request.argv)
     become(request)
     sys.exit(PROGRAMS.get(request.argv[0], cli.main)())
