@@ -15,6 +15,7 @@ alike in all hosts, were read then; it is in the cgroup of the test.
 
 from __future__ import annotations
 
+import atexit
 import ctypes
 import gc
 import json
@@ -24,11 +25,13 @@ import select
 import signal
 import socket
 import sys
+import threading
+import traceback
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from reconciler.commands import edges
 from reconciler.commands import main as cli
@@ -124,7 +127,23 @@ def start(request: Request, control: socket.socket) -> int:
     enter(target, request.host, ALL & ~CLONE_NEWPID)
     show(request.argv)
     become(request)
-    sys.exit(PROGRAMS.get(request.argv[0], cli.main)())
+    return end(PROGRAMS.get(request.argv[0], cli.main))
+
+
+def end(program: Callable[[], None]) -> NoReturn:
+    """Run the program and end as it says, without what Python does last: to free what was imported copies it."""
+    status = 0
+    try:
+        program()
+    except SystemExit as told:
+        status = told.code if isinstance(told.code, int) else int(told.code is not None)
+    except BaseException:  # noqa: BLE001 - as Python ends with any other
+        traceback.print_exc()
+        status = 1
+    threading._shutdown()  # type: ignore[attr-defined]  # noqa: SLF001
+    atexit._run_exitfuncs()  # noqa: SLF001
+    sys.stdout.flush()
+    os._exit(status)
 
 
 def answer(answers: int, **told: int) -> None:
