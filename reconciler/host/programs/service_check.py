@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from reconciler.postfix.master_pieces import Piece
 
 OPTIONS = ("-n", "-P")
-"""``-n`` complains about main.cf; ``-P`` about all that ``-M`` complains about, and about the options."""
+"""``-n`` complains about both files. Only where it ends at an error, ``-P`` may complain about more of master.cf."""
 _MAIN, _MASTER = "main.cf", "master.cf"
 _AT_ONCE = 4
 _MOST_KEPT = 1024
@@ -43,11 +43,10 @@ _silent: dict[Hashable, None] = {}  # the oldest first
 
 
 def ask(host: Host, directory: Path, files: Mapping[str, str], installed: Hashable) -> list[Completed]:
-    """Return what postconf says with each of OPTIONS; *files* are main.cf and master.cf of that directory."""
+    """Return what postconf says with OPTIONS, one or both; *files* are main.cf and master.cf of that directory."""
     parts = pieces(files[_MAIN], files[_MASTER])
     if len(parts) == 1:
-        with ThreadPoolExecutor(len(OPTIONS)) as threads:
-            return list(threads.map(lambda option: host.run(_argv(directory, option)), OPTIONS))
+        return _asked(host, directory)
     of_main = _digest(files[_MAIN])
     keys = [(installed, os.uname().nodename, of_main, _digest(part.form)) for part in parts]
 
@@ -59,7 +58,13 @@ def ask(host: Host, directory: Path, files: Mapping[str, str], installed: Hashab
         if len(of_forms) < len(parts):  # of the others, nothing is said either if nothing is said of these
             list(threads.map(asked, of_forms.values(), of_forms))
         said = list(threads.map(asked, parts, keys))
-    return [_together(directory, option, [one[place] for one in said]) for place, option in enumerate(OPTIONS)]
+    every = [[one[place] for one in said if place < len(one)] for place in range(len(OPTIONS))]
+    return [_together(directory, option, found) for option, found in zip(OPTIONS, every, strict=True) if found]
+
+
+def _asked(host: Host, directory: Path) -> list[Completed]:
+    done = host.run(_argv(directory, OPTIONS[0]))
+    return [done, host.run(_argv(directory, OPTIONS[1]))] if done.status else [done]
 
 
 def _argv(directory: Path, option: str) -> tuple[str, ...]:
@@ -71,15 +76,15 @@ def _digest(text: str) -> bytes:
 
 
 def _said(host: Host, directory: Path, main: str, part: Piece, key: Hashable) -> list[Completed]:
-    """Return what postconf says of a piece with each of OPTIONS, or what it said before."""
+    """Return what postconf says of a piece, or what it said before."""
     if key in _silent:
-        return [Completed(_argv(directory, option), 0, "", "") for option in OPTIONS]
+        return [Completed(_argv(directory, OPTIONS[0]), 0, "", "")]
     with tempfile.TemporaryDirectory(prefix="reconciler-") as name:
         folder = Path(name)
         for path, text in ((_MAIN, main), (_MASTER, part.text)):
             (folder / path).write_text(text, "utf-8", "surrogateescape")
         os.utime(folder / _MAIN, (time.time() - _AGE,) * 2)
-        done = [host.run(_argv(folder, option)) for option in OPTIONS]
+        done = _asked(host, folder)
     done = [replace(one, stderr=_in_whole(one.stderr, folder, directory, part)) for one in done]
     if not any(one.stderr or one.status for one in done):
         _silent[key] = None

@@ -36,6 +36,8 @@ class Postconf(Host):
             if line.startswith("bad"):
                 said.append(f"postconf: warning: {folder}/master.cf: line {number}: bad service")
         self.read.append(master)
+        if "no setting" in main and argv[3] == "-n":
+            return Completed(tuple(argv), 1, "", f"postconf: fatal: {folder}/main.cf, line 1: missing '='\n")
         return Completed(tuple(argv), 0, "", "".join(f"{one}\n" for one in said))
 
 
@@ -55,7 +57,15 @@ def test_few_services_are_read_where_they_are(tmp_path: Path) -> None:
     for name, text in files(3).items():
         (tmp_path / name).write_text(text)
     said = service_check.ask(Postconf(), tmp_path, files(3), ())
-    assert [one.argv for one in said] == [("postconf", "-c", str(tmp_path), option) for option in ("-n", "-P")]
+    assert [one.argv for one in said] == [("postconf", "-c", str(tmp_path), "-n")]
+
+
+def test_where_the_first_program_ends_at_main_cf_the_other_is_asked_about_the_services() -> None:
+    many = files(300, main="no setting\n", more="bad unix - - n - - smtp\n")
+    of_main, of_master = service_check.ask(Postconf(), Path("/stage"), many, ())
+    assert of_main.status
+    assert of_main.stderr == "postconf: fatal: /stage/main.cf, line 1: missing '='\n"
+    assert f"line {many['master.cf'].count(chr(10))}: bad service" in of_master.stderr
 
 
 def test_a_complaint_about_a_service_is_at_its_line_of_the_file() -> None:
@@ -75,13 +85,13 @@ def test_what_nothing_was_said_of_is_not_asked_again() -> None:
     host, many = Postconf(), files(1000)
     service_check.ask(host, Path("/stage"), many, ())
     whole = len(host.read)
-    assert whole == 2 * len(pieces("", many["master.cf"]))
+    assert whole == len(pieces("", many["master.cf"]))
     service_check.ask(host, Path("/stage"), many, ())
     assert len(host.read) == whole
     service_check.ask(host, Path("/stage"), files(1001), ())
-    assert len(host.read) == whole + 2, "the piece of the new service"
+    assert len(host.read) == whole + 1, "the piece of the new service"
     service_check.ask(host, Path("/stage"), many, ("another Postfix",))
-    assert len(host.read) == 2 * whole + 2
+    assert len(host.read) == 2 * whole + 1
 
 
 def test_a_complaint_is_asked_again_and_memory_is_bounded(
@@ -98,10 +108,10 @@ def test_of_pieces_of_one_form_one_is_read_if_nothing_is_said_of_it() -> None:
     host = Postconf()
     many = {"main.cf": "", "master.cf": files(1000)["master.cf"].replace("$of_", "s")}
     service_check.ask(host, Path("/stage"), many, ())
-    assert len(host.read) == 2
+    assert len(host.read) == 1
     more = SITE.format("new").replace("$of_", "s")
     service_check.ask(host, Path("/stage"), {**many, "master.cf": many["master.cf"] + more}, ())
-    assert len(host.read) == 2
+    assert len(host.read) == 1
 
 
 def test_of_pieces_of_one_form_all_are_read_if_something_is_said_of_one() -> None:
