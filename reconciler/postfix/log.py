@@ -97,19 +97,21 @@ def steady(text: str) -> str:
 def since_activation(lines: list[str], names: Collection[str] = ("postfix",)) -> list[str]:
     """Return the lines since the master last read its configuration: what was rolled back before excuses nothing."""
     is_of = _named(names)
-    starts = [number for number, text in enumerate(lines) if (line := parse(text)) and _is_activation(line, is_of)]
-    return lines[starts[-1] :] if starts else lines
+    last = next((number for number in reversed(range(len(lines))) if _is_activation(lines[number], is_of)), 0)
+    return lines[last:]
 
 
 def until_activation(lines: list[str], names: Collection[str] = ("postfix",)) -> list[str]:
     """Return the lines up to the first activation, which the configuration before caused; none without one."""
     is_of = _named(names)
-    starts = (number for number, text in enumerate(lines) if (line := parse(text)) and _is_activation(line, is_of))
-    return lines[: next(starts, 0)]
+    return lines[: next((number for number, text in enumerate(lines) if _is_activation(text, is_of)), 0)]
 
 
-def _is_activation(line: LogLine, is_of: Callable[[LogLine], bool]) -> bool:
-    return line.program == "master" and is_of(line) and line.text.startswith(_ACTIVATED)
+def _is_activation(text: str, is_of: Callable[[LogLine], bool]) -> bool:
+    if not any(words in text for words in _ACTIVATED):  # of thousands of lines, few are parsed
+        return False
+    line = parse(text)
+    return line is not None and line.program == "master" and is_of(line) and line.text.startswith(_ACTIVATED)
 
 
 def was_stopped(last_line: str) -> bool | None:
