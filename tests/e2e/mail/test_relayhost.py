@@ -35,7 +35,7 @@ def relay() -> Iterator[tuple[AdoptedHost, Host]]:
     with AdoptedHost(state=state) as adopted, Host("relay.test", "192.0.2.20", postfix=True) as other:
         network(adopted.host, other)
         adopted.sh("echo '192.0.2.20 relay.test' >>/etc/hosts")
-        subject = "openssl req -x509 -newkey rsa:2048 -nodes -days 90 -subj /CN=relay.test"
+        subject = "openssl req -x509 -newkey ec -pkeyopt group:P-256 -nodes -days 90 -subj /CN=relay.test"
         other.run("bash", "-c", f"cd /etc/ssl && {subject} -keyout key -out cert && cat key cert >relay.pem")
         knows_logins(other)
         other.run("postconf", "-e", *(f"{name}={value}" for name, value in DEMANDS.items()))

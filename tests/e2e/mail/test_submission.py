@@ -55,7 +55,7 @@ def knows_logins(host: Host) -> None:
 
 def has_key(adopted: AdoptedHost) -> None:
     """A key and its certificate, where KEYED names them."""
-    subject = "openssl req -x509 -newkey rsa:2048 -nodes -days 90 -subj /CN=mx1.example.com"
+    subject = "openssl req -x509 -newkey ec -pkeyopt group:P-256 -nodes -days 90 -subj /CN=mx1.example.com"
     adopted.sh(f"cd /etc/ssl && {subject} -keyout key -out cert && cat key cert >mx.pem && chmod 600 mx.pem")
 
 

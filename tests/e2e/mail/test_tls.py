@@ -41,7 +41,7 @@ def context(folder: Path, name: str) -> ssl.SSLContext:
 def keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with an authority, a server's certificate signed by it, and one that is signed by nobody."""
     folder = tmp_path_factory.mktemp("keys")
-    new = "req -x509 -newkey rsa:2048 -nodes -days 2"
+    new = "req -x509 -newkey ec -pkeyopt group:P-256 -nodes -days 2"
     openssl(folder, f"{new} -subj /CN=Authority -keyout ca.key -out ca.pem")
     openssl(
         folder, f"{new} -subj /CN=other.test -addext subjectAltName=DNS:other.test -keyout wrong.key -out wrong.pem"

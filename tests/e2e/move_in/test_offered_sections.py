@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from tests.e2e.mail_sink import Received, Sink
 
-SUBJECT = "openssl req -x509 -newkey rsa:2048 -nodes -days 90 -subj /CN=mx1.example.com"
+SUBJECT = "openssl req -x509 -newkey ec -pkeyopt group:P-256 -nodes -days 90 -subj /CN=mx1.example.com"
 KEY = f"cd /etc/ssl && {SUBJECT} -keyout key -out cert && cat key cert >mx.pem && chmod 600 mx.pem"
 REPOSITORY = "/srv/mail-state.git"
 

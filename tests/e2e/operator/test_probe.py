@@ -44,7 +44,8 @@ STATE = (
 def keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with an authority, and certificates that are right, signed by themselves, for others, and expired."""
     folder = tmp_path_factory.mktemp("keys")
-    new = "req -x509 -newkey rsa:2048 -nodes"
+    key = "-newkey ec -pkeyopt group:P-256 -nodes"
+    new = f"req -x509 {key}"
     signed = "-addext basicConstraints=critical,CA:FALSE -CA ca.pem -CAkey ca.key"
     openssl(folder, f"{new} -days 9 -subj /CN=Authority -keyout ca.key -out ca.pem")
     for name, host in (("right", "sink.test"), ("wrong", "other.test")):
@@ -52,7 +53,7 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
         openssl(folder, f"{new} -days 9 -subj /CN={host} {more}")
     own = "-addext subjectAltName=DNS:sink.test -keyout self.key -out self.pem"
     openssl(folder, f"{new} -days 9 -subj /CN=sink.test {own}")
-    openssl(folder, "req -newkey rsa:2048 -nodes -subj /CN=sink.test -keyout expired.key -out expired.csr")
+    openssl(folder, f"req {key} -subj /CN=sink.test -keyout expired.key -out expired.csr")
     openssl(folder, "x509 -req -in expired.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days -1 -out expired.pem")
     return folder
 

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
 TYPO = MAIL + "  smtpd_sender_restrictions: reject_unknown_sender_domian\n"
 CERTIFICATE = """
-cd /etc/ssl && openssl req -x509 -newkey rsa:2048 -nodes -days {days} -subj /CN=mx1.example.com -keyout key \\
+cd /etc/ssl && openssl req -x509 -newkey ec -pkeyopt group:P-256 -nodes -days {days} \\
+    -subj /CN=mx1.example.com -keyout key \\
     -out cert 2>/dev/null && cat key cert >mx.pem && chmod 600 mx.pem
 """
 TLS = MAIL + "  smtpd_tls_chain_files: /etc/ssl/mx.pem\n  smtpd_tls_security_level: may\n"

@@ -25,7 +25,7 @@ TLS: dict[str, str | None] = {
 }
 MAKE = """
 make() {
-    mkdir -p "$1" && (umask 077; openssl req -x509 -newkey rsa:2048 -nodes -days 2 -set_serial "$2" \
+    mkdir -p "$1" && (umask 077; openssl req -x509 -newkey ec -pkeyopt group:P-256 -nodes -days 2 -set_serial "$2" \
         -subj /CN=mx1.example.com -keyout "$1/privkey.pem" -out "$1/fullchain.pem" 2>/dev/null)
 }
 """

@@ -22,7 +22,7 @@ smart_host:
 
 def certificate(folder: Path) -> ssl.SSLContext:
     """A server's TLS context with a certificate of its own."""
-    command = "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=sink.test"
+    command = "openssl req -x509 -newkey ec -pkeyopt group:P-256 -nodes -days 2 -subj /CN=sink.test"
     subprocess.run([*command.split(), "-keyout", "key", "-out", "cert"], check=True, capture_output=True, cwd=folder)
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(folder / "cert", folder / "key")

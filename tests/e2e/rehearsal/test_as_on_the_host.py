@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 CERTIFICATE = """
-openssl req -x509 -newkey rsa:2048 -nodes -days 9 -subj /CN=mx1.example.com -keyout /etc/ssl/k.pem -out /etc/ssl/c.pem
+openssl req -x509 -newkey ec -pkeyopt group:P-256 -nodes -days 9 -subj /CN=mx1.example.com \
+    -keyout /etc/ssl/k.pem -out /etc/ssl/c.pem
 """
 ODD = """
 set -e

@@ -18,7 +18,8 @@ CORPUS = Path(__file__).parents[2] / "corpus"
 BROKEN = yaml.load((CORPUS / "rehearsed-broken.yaml").read_text(encoding="utf-8"), yaml.CSafeLoader)
 HEALTHY = yaml.load((CORPUS / "rehearsed-healthy.yaml").read_text(encoding="utf-8"), yaml.CSafeLoader)
 CERTIFICATE = """
-openssl req -x509 -newkey rsa:2048 -nodes -days 9 -subj /CN=mx1.example.com -keyout /etc/ssl/k.pem -out /etc/ssl/c.pem
+openssl req -x509 -newkey ec -pkeyopt group:P-256 -nodes -days 9 -subj /CN=mx1.example.com \
+    -keyout /etc/ssl/k.pem -out /etc/ssl/c.pem
 """
 
 
