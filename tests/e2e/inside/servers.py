@@ -37,7 +37,7 @@ class _Table(socketserver.StreamRequestHandler):
     """Holds no entry, as socketmap_table(5) has it."""
 
     def handle(self) -> None:
-        while size := b"".join(iter(lambda: self.rfile.read(1), b":")):
+        while size := b"".join(iter(lambda: self.rfile.read(1) or b":", b":")):
             self.rfile.read(int(size) + 1)
             self.wfile.write(b"9:NOTFOUND ,")
 
