@@ -188,7 +188,7 @@ class AdoptedHost:
 
     def start_daemon(self, *argv: str) -> None:
         """Start the daemon as systemd would, and wait until it says that it is ready: its first pass is over."""
-        preloaded = self.preloaded and not (self.systemd or argv)
+        preloaded = self.preloaded and not argv
         argv = argv or ("reconciler", "run")
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as channel:
             path = self.host.root / "run/notify"
@@ -299,7 +299,7 @@ class AdoptedHost:
     def reconciler(self, *arguments: str, user: str | None = None, cwd: str = "/", typed: str = "") -> Ran:
         """Run a command of reconciler's; its exit status and everything it printed."""
         argv = ("reconciler", *arguments)
-        if self.systemd or not self.preloaded:
+        if not self.preloaded:
             command = f"cd {cwd} && exec {shlex.join(argv)} 2>&1"
             done = self.host.run("sh", "-c", command, check=False, user=user, input=typed)
             ran = Ran(done.returncode, done.stdout)

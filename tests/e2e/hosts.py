@@ -21,16 +21,17 @@ import smtplib
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
+from functools import partial
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import psutil
 
 from tests.e2e import chroot, host_files
+from tests.e2e.endings import end_of_command, end_of_program
 from tests.e2e.mail_sink import Received, Sink
 from tests.e2e.namespaces import CLONE_NEWNET, Entrance, join, opened
 from tests.e2e.preloaded import SERVERS, Program
@@ -114,19 +115,21 @@ class Host:
         check: bool = True,
         env: Mapping[str, str] | None = None,
     ) -> subprocess.CompletedProcess[str]:
-        """Run a command inside to its end; unless told otherwise, a status other than 0 is an error."""
-        with self._started(argv, user, env) as process:
-            try:
-                stdout, stderr = process.communicate(input or "", timeout)
-            except BaseException as error:
-                os.killpg(process.pid, signal.SIGKILL)  # its children hold the pipes open
-                stdout, stderr = process.communicate()
-                if not isinstance(error, subprocess.TimeoutExpired):
-                    raise
-                raise HostError(_story(argv, f"not done after {timeout} s", stdout, stderr)) from None
-        if check and process.returncode:
-            raise HostError(_story(argv, f"status {process.returncode}", stdout, stderr))
-        return subprocess.CompletedProcess(process.args, process.returncode, stdout, stderr)
+        """Run a command inside to its end; unless told otherwise, a status other than 0 is an error.
+
+        A `reconciler` that is the tests' own, and no installed one, is forked from a process that has imported it.
+        """
+        try:
+            if argv[0] == "reconciler" and self._has_own_command():
+                start = partial(self.start_preloaded, *map(str, argv), user=user or "root", env=env)
+                ended = end_of_program(start, input or "", timeout, apart=True)
+            else:
+                ended = end_of_command(self._started(argv, user, env), input or "", timeout)
+        except TimeoutError as error:
+            raise HostError(_story(argv, f"not done after {timeout} s", "".join(error.__notes__), "")) from None
+        if check and ended.status:
+            raise HostError(_story(argv, f"status {ended.status}", ended.output, ended.errors))
+        return subprocess.CompletedProcess(argv, *ended)
 
     def _started(
         self, argv: tuple[str | Path, ...], user: str | None, env: Mapping[str, str] | None
@@ -161,29 +164,25 @@ class Host:
 
     def start_preloaded(
         self, *argv: str, user: str = "root", env: Mapping[str, str] | None = None, cwd: str = "/",
-        stdin: int | None = None, output: int = 2,
+        stdin: int | None = None, output: int = 2, errors: int | None = None,
     ) -> Program:  # fmt: skip
         """Start a reconciler that is imported already, as `start` would; *argv* is its command line."""
         request = {"host": self.pid, "argv": argv, "user": user, "env": _environment(env), "cwd": cwd}
         with Path(os.devnull).open() as nothing:
-            program = SERVERS.start(request, [nothing.fileno() if stdin is None else stdin, output, output])
+            own = [nothing.fileno() if stdin is None else stdin, output, output if errors is None else errors]
+            program = SERVERS.start(request, own)
         self._closing.callback(program.wait)
         self._closing.callback(program.kill)
         return program
 
     def run_preloaded(self, *argv: str, user: str = "root", cwd: str = "/", typed: str = "") -> tuple[int, str]:
         """Run a reconciler that is imported already to its end; its exit status and everything it printed."""
-        with tempfile.TemporaryFile("w+") as stdin, tempfile.TemporaryFile("w+") as output:
-            stdin.write(typed)
-            stdin.seek(0)
-            program = self.start_preloaded(*argv, user=user, cwd=cwd, stdin=stdin.fileno(), output=output.fileno())
-            try:
-                status = program.wait(180)
-            except TimeoutError as error:
-                program.kill()
-                error.add_note(f"{shlex.join(argv)} printed: {_printed(output)}")
-                raise
-            return status, _printed(output)
+        return end_of_program(partial(self.start_preloaded, *argv, user=user, cwd=cwd), typed)[:2]
+
+    def _has_own_command(self) -> bool:
+        """Whether the host's `reconciler` is the one of the tests, as make-host links it."""
+        link = self.root / "usr/local/bin/reconciler"
+        return link.is_symlink() and link.readlink() == Path(sys.prefix, "bin/reconciler")
 
     def signal(self, process: subprocess.Popen[str] | Program, number: signal.Signals) -> None:
         """Send a signal to what was started in the host (the Popen of `start` itself is only the way in)."""
@@ -392,11 +391,6 @@ class _Conversation(smtplib.SMTP):
 
     def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
         return self._from.connect(port, host, timeout)
-
-
-def _printed(output: IO[str]) -> str:
-    output.seek(0)
-    return output.read()
 
 
 def network(*hosts: Host) -> None:

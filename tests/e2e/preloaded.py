@@ -1,8 +1,8 @@
 """Programs of reconciler in throw-away hosts, forked from a process that has imported it (inside/preloaded.py).
 
 Promises: a Program is used like a subprocess.Popen. Each process of the tests has one such server, which ends with it.
-Known limit: what an import depends on is not tried this way; hosts that systemd runs, installed hosts and
-`host.run("reconciler", ...)` start the command itself.
+Known limit: what an import depends on is not tried this way; installed hosts, scripts in a host, and the figures of
+time and memory start the command itself.
 """
 
 from __future__ import annotations

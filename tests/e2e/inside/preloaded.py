@@ -10,7 +10,7 @@ nsenter(1) would enter, has the environment, the user and the command line that 
 server. It is forked once, because a copy of this process takes as long as a small command.
 
 Known limits: its modules were imported before it was in the host; the templates and the files of Postfix's programs,
-alike in all hosts, were read then; it is in the cgroup of the test.
+alike in all hosts, were read then; where systemd does not run the host, it is in the cgroup of the test.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ from reconciler.host.settings import Settings, shipped
 from reconciler.model import File
 from reconciler.trees.render import render
 from tests.e2e.inside import crash_server, rehearse
-from tests.e2e.namespaces import ALL, CLONE_NEWPID, LIBC, enter, join
+from tests.e2e.namespaces import ALL, CLONE_NEWCGROUP, CLONE_NEWPID, LIBC, enter, join
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -124,7 +124,9 @@ def start(request: Request, control: socket.socket) -> int:
     control.close()
     signal.set_wakeup_fd(-1)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    enter(target, request.host, ALL & ~CLONE_NEWPID)
+    with suppress(FileNotFoundError):  # only a host that systemd runs has a cgroup for visitors
+        Path(f"/proc/{request.host}/root/sys/fs/cgroup/visitor/cgroup.procs").write_text("0")
+    enter(target, request.host, ALL & ~CLONE_NEWPID | CLONE_NEWCGROUP)
     show(request.argv)
     become(request)
     return end(PROGRAMS.get(request.argv[0], cli.main))

@@ -25,7 +25,7 @@ def adopted(shared: AdoptedHost) -> AdoptedHost:
 
 
 def test_set_makes_a_commit_that_goes_live_and_keeps_the_layout(adopted: AdoptedHost) -> None:
-    ran = adopted.host.run("env", "SUDO_USER=ada", "reconciler", "set", "biff", "yes")
+    ran = adopted.host.run("reconciler", "set", "biff", "yes", env={"SUDO_USER": "ada"})
     assert "~ biff  no -> yes" in ran.stdout
     assert "committed to main, in mail.yaml\nlive and verified" in ran.stdout
     assert adopted.postconf("biff") == "yes"
