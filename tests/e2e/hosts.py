@@ -212,11 +212,9 @@ class Host:
 
     def start_postfix(self, *, filled: bool = False) -> None:
         """Start Postfix as Debian does: through its unit under systemd, else with its chroot *filled* first."""
-        if self.systemd:
-            self.run("systemctl", "start", "postfix")
-        else:
-            fill = "true" if filled else chroot.FILL
-            self.run("sh", "-c", f"{fill} && {UNCHECKED} && exec postfix start")
+        fill = "true" if filled or self.systemd else chroot.FILL
+        start = "systemctl start postfix" if self.systemd else "postfix start"
+        self.run("sh", "-c", f"{fill} && {UNCHECKED} && exec {start}")
 
     def connect(self, port: int = 25, address: str = "127.0.0.1", timeout: float = 120) -> socket.socket:
         """Open a connection as a process inside would; the socket is then usable from the test."""

@@ -27,6 +27,11 @@ HOME = "/usr/lib/reconciler"
 GONE = f"{HOME}/site-packages/reconciler/gone.py"
 OUT = "reconciler@out.service"
 OWN = "[Service]\nMemoryMax=1G\n"
+# What is of the tests and of containers goes, and what only takes time: lists of packages, and the index of all manual
+# pages, which each installation would read and make anew.
+SETTLE = """
+    rm -rf /usr/local/bin/reconciler /usr/sbin/policy-rc.d /var/lib/apt/lists /var/lib/man-db/auto-update
+    mkdir -p /var/lib/apt/lists/partial"""
 # Make the package of the release before from this one.
 AGE = r"""
     dpkg-deb -R "$1" "$2" && sed -i "s/^Version: .*/Version: $3/" "$2/DEBIAN/control" &&
@@ -52,7 +57,7 @@ class _Fresh(Host):
         super().__enter__()
         for name, deb in self._debs.items():
             shutil.copy(deb, f"{self.root}{DEBS}/{name}")
-        self.run("rm", "-f", "/usr/local/bin/reconciler", "/usr/sbin/policy-rc.d")  # of the tests, and of containers
+        self.run("sh", "-c", SETTLE)
         return self
 
 
