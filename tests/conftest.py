@@ -19,6 +19,7 @@ LONGEST_FIRST = (
     "tests/e2e/recovery/test_troubles.py::test_events_beside_a_trouble_end_as_the_pages_say[rspamd",
     "tests/e2e/push/test_late_answers.py",
     "tests/e2e/recovery/test_killed_anywhere.py", "tests/e2e/recovery/test_errors_anywhere.py",
+    "tests/e2e/deploy/test_deploy.py::test_install_stops",  # which makes what all other tests of deploy/ then have
     "tests/load/", "tests/benchmarks/", "tests/e2e/push/test_repository.py", "tests/e2e/deploy/", "tests/e2e/recovery/",
     "tests/e2e/rehearsal/test_rehearsal.py", "tests/e2e/mail/test_relayhost.py",
     "tests/e2e/mail/test_all_features_together.py", "tests/e2e/mail/test_dns.py",

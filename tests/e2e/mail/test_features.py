@@ -56,7 +56,7 @@ def test_a_smart_host_gets_the_login_over_tls_and_is_forgotten_when_off(adopted:
     off = adopted.push({"mail.yaml": MAIL, "secrets/smart_host.age": None}, "Off again")
     assert off.accepted, off.text
     assert adopted.sh("ls -H /etc/postfix | grep sasl_passwd || true") == ""
-    assert "geheim-42" not in pushed.text + off.text + adopted.daemon_log() + adopted.sh("reconciler log --json")
+    assert "geheim-42" not in pushed.text + off.text + adopted.daemon_log() + adopted.reconciler("log", "--json").text
     assert adopted.sh("grep -rl geheim-42 /var/lib/reconciler/private /srv/mail-state.git || true") == ""
 
 

@@ -26,7 +26,8 @@ def inherited() -> Iterator[CrashDriver]:
         adopted.sh(
             "postconf -e transport_maps=hash:/etc/postfix/transport && postfix reload && touch -d -1hour main.cf"
         )
-        adopted.sh(f"rm -rf {REPOSITORY} && reconciler import")
+        adopted.sh(f"rm -rf {REPOSITORY}")
+        assert adopted.reconciler("import").status == 0
         yield CrashDriver(adopted)
 
 

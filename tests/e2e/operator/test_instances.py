@@ -98,7 +98,7 @@ def two() -> Iterator[Host]:
         host.run("git", "config", "--global", "user.name", "Ada")
         for instance, branch in {"": "main", "in": "in"}.items():
             host.run("git", "clone", "--quiet", "--branch", branch, "/srv/mail-state.git", f"/root/clone{instance}")
-            host.start("reconciler", "run", env={"RECONCILER_INSTANCE": instance})
+            host.start_preloaded("reconciler", "run", env={"RECONCILER_INSTANCE": instance})
             host.wait_for(lambda instance=instance: told(host, instance)["daemon"])  # type: ignore[misc]
         yield host
 

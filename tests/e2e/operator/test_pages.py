@@ -107,10 +107,9 @@ def test_a_clone_is_judged_on_a_machine_without_postfix_by_the_facts_of_the_host
         assert host.run("reconciler", "facts", user="nobody", check=False).returncode == 77
 
         host.run("sed", "-i", "s/mynetworks:/mynetwork:/", f"{clone}/mail.yaml")
-        judged = host.run(
-            "bash", "-c", f"cd {clone} && reconciler check --tree . --facts {facts}/mx1.example.com.json", check=False
-        )
-        here = host.run("bash", "-c", f"cd {clone} && reconciler check --tree .", check=False)
+        check = ("reconciler", "check", "--tree", clone)
+        judged = host.run(*check, "--facts", f"{facts}/mx1.example.com.json", check=False)
+        here = host.run(*check, check=False)
         assert (judged.returncode, here.returncode) == (1, 1)
         assert judged.stdout == here.stdout, "the same findings as on the host"
 

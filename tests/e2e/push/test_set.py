@@ -126,7 +126,9 @@ def test_while_suspended_set_commits_and_says_that_it_waits(adopted: AdoptedHost
 
 def test_commits_that_race_all_land(adopted: AdoptedHost) -> None:
     names = {"queue_run_delay": "301s", "minimal_backoff_time": "302s", "maximal_queue_lifetime": "4d"}
-    adopted.sh("".join(f"reconciler set {name} {value} & " for name, value in names.items()) + "wait")
+    racing = [adopted.host.start_preloaded("reconciler", "set", name, value) for name, value in names.items()]
+    for one in racing:
+        one.wait(180)
     adopted.host.wait_for(lambda: adopted.told()["live"]["revision"] == adopted.tip(), what="the last of them")
     assert {name: adopted.postconf(name) for name in names} == names
     assert adopted.git("rev-list", "--count", "main~3..main") == "3"
