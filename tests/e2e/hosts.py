@@ -52,6 +52,7 @@ ADDRESS = "192.0.2.10"
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 PROGRAMS = ("age", "ip", "nsenter", "postfix", "setpriv", "unshare", "vim.tiny", "/lib/systemd/systemd")
 UNSHARE = ("unshare", "-m", "-n", "-p", "-u", "-i", "-f", "--kill-child")
+VISIT = ("sh", "-c", 'echo 0 >/sys/fs/cgroup/visitor/cgroup.procs && exec "$@"', "visit")
 # As after a quick-stop: the start then does not check and complete the installation, which starts postconf 24 times.
 UNCHECKED = """\
 cd /var/spool/postfix &&
@@ -81,12 +82,14 @@ class Host:
         self._postfix = postfix
         self._closing = ExitStack()
         self._sinks: dict[int, Sink] = {}
+        self._entrance: Entrance | None = None
 
     def __enter__(self) -> Self:
         try:
             self._make()
             if self.systemd:
                 self.wait_for(self._booted, timeout=180, what="systemd to come up")
+            self._entrance = self._closing.enter_context(closing(Entrance(self.pid)))
             if self._postfix:
                 if not self.systemd:
                     chroot.fill(self)
@@ -136,11 +139,11 @@ class Host:
     ) -> subprocess.Popen[str]:
         """Start a command with pipes to and from it, in a session of its own."""
         pipes: dict[str, Any] = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
-        if self.systemd:
+        if not self._entrance:
             command, environment = self._inside(argv, user, env)
             return subprocess.Popen(command, env=environment, text=True, start_new_session=True, **pipes)
         become, environment = self._become(user, env)
-        command = [*become * (user not in (None, "root")), *map(str, argv)]
+        command = [*VISIT * self.systemd, *become * (user not in (None, "root")), *map(str, argv)]
         return self._entrance.start(command, env=environment, start_new_session=True, **pipes)
 
     def start(
@@ -329,8 +332,6 @@ class Host:
             raise HostError(_story(argv, "no host came of it", "".join(story), ""))
         self.pid = int(story[0])
         self._closing.callback(self._end, process)
-        if not self.systemd:
-            self._entrance = self._closing.enter_context(closing(Entrance(self.pid)))
 
     def _end(self, process: subprocess.Popen[str]) -> None:
         """Kill PID 1: the kernel lets it go only after every other process of the host is gone."""

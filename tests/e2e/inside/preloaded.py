@@ -45,7 +45,7 @@ from reconciler.host.settings import Settings, shipped
 from reconciler.model import File
 from reconciler.trees.render import render
 from tests.e2e.inside import crash_server, rehearse
-from tests.e2e.namespaces import ALL, CLONE_NEWCGROUP, CLONE_NEWPID, LIBC, enter, join
+from tests.e2e.namespaces import ALL, CLONE_NEWPID, LIBC, enter, join
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -126,7 +126,7 @@ def start(request: Request, control: socket.socket) -> int:
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     with suppress(FileNotFoundError):  # only a host that systemd runs has a cgroup for visitors
         Path(f"/proc/{request.host}/root/sys/fs/cgroup/visitor/cgroup.procs").write_text("0")
-    enter(target, request.host, ALL & ~CLONE_NEWPID | CLONE_NEWCGROUP)
+    enter(target, request.host, ALL & ~CLONE_NEWPID)
     show(request.argv)
     become(request)
     return end(PROGRAMS.get(request.argv[0], cli.main))
@@ -139,6 +139,8 @@ def end(program: Callable[[], None]) -> NoReturn:
         program()
     except SystemExit as told:
         status = told.code if isinstance(told.code, int) else int(told.code is not None)
+        if isinstance(told.code, str):
+            print(told.code, file=sys.stderr)
     except BaseException:  # noqa: BLE001 - as Python ends with any other
         traceback.print_exc()
         status = 1
