@@ -23,7 +23,7 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
@@ -421,11 +421,16 @@ def _carried() -> list[str]:
 
 
 def _remove_folders(name: str, within: int) -> None:
-    """Remove a tree that has only folders that matter, as the cgroup file system wants it: by rmdir alone."""
-    for _, folders, _, descriptor in os.fwalk(name, topdown=False, dir_fd=within):
-        for folder in folders:
-            os.rmdir(folder, dir_fd=descriptor)
-    os.rmdir(name, dir_fd=within)
+    """Remove a tree that has only folders that matter, as the cgroup file system wants it: by rmdir alone.
+
+    A host that begins removes what it finds of hosts that have ended, perhaps at the same time.
+    """
+    with suppress(FileNotFoundError):
+        for _, folders, _, descriptor in os.fwalk(name, topdown=False, dir_fd=within):
+            for folder in folders:
+                with suppress(FileNotFoundError):
+                    os.rmdir(folder, dir_fd=descriptor)
+        os.rmdir(name, dir_fd=within)
 
 
 def _reply(stream: BufferedRWPair) -> str:
