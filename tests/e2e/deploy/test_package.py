@@ -40,23 +40,25 @@ AGE = r"""
 
 
 @pytest.fixture
-def fresh(package: Path, tmp_path: Path) -> Host:
-    """Return a host that systemd runs, with this package and the one before it as files, and nothing of the tests'."""
+def earlier(package: Path, tmp_path: Path) -> Path:
+    """Return the package of the release before."""
     earlier = tmp_path / f"{EARLIER}.deb"
     age = ("bash", "-ec", AGE, "age", package, tmp_path / "earlier", EARLIER, GONE, earlier)
     subprocess.run(age, env={"PATH": "/usr/bin:/bin", **UNCOMPRESSED}, check=True, capture_output=True, timeout=120)
-    return _Fresh(earlier, package)
+    return earlier
 
 
 class _Fresh(Host):
-    def __init__(self, earlier: Path, package: Path) -> None:
+    """A host that systemd runs, with packages as files, and nothing of the tests'."""
+
+    def __init__(self, **debs: Path) -> None:
         super().__init__(systemd=True, postfix=True)
-        self._debs = {"earlier.deb": earlier, "this.deb": package}
+        self._debs = debs
 
     def __enter__(self) -> Self:
         super().__enter__()
         for name, deb in self._debs.items():
-            shutil.copy(deb, f"{self.root}{DEBS}/{name}")
+            shutil.copy(deb, f"{self.root}{DEBS}/{name}.deb")
         self.run("sh", "-c", SETTLE)
         return self
 
@@ -95,8 +97,8 @@ def found(host: Host, *paths: str) -> list[str]:
     ).stdout.split()
 
 
-def test_a_host_is_adopted_upgraded_and_given_back(fresh: Host) -> None:
-    with fresh as host:
+def test_a_host_is_adopted_upgraded_and_given_back(package: Path, earlier: Path) -> None:
+    with _Fresh(this=package, earlier=earlier) as host:
         before = host.run("cat", "/etc/postfix/main.cf", "/etc/postfix/master.cf").stdout
         apt(host, "earlier.deb")
         assert host.run("systemctl", "is-enabled", UNIT, check=False).stdout == "disabled\n"
@@ -185,8 +187,8 @@ def purge(host: Host, before: str) -> None:
     delivered(host, "purged")
 
 
-def test_the_package_takes_over_from_deploy_install(fresh: Host, wheels: str) -> None:
-    with fresh as host:
+def test_the_package_takes_over_from_deploy_install(package: Path, wheels: str) -> None:
+    with _Fresh(this=package) as host:
         hand_over(host, wheels)
         clone(host)
         assert "live and verified" in push(host, "from the checkout")
