@@ -34,6 +34,7 @@ from tests.e2e import chroot, host_files
 from tests.e2e.endings import end_of_command, end_of_program
 from tests.e2e.mail_sink import Received, Sink
 from tests.e2e.namespaces import CLONE_NEWNET, Entrance, join, opened
+from tests.e2e.postfix_start import start_command
 from tests.e2e.preloaded import SERVERS, Program
 
 if TYPE_CHECKING:
@@ -53,11 +54,6 @@ PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 PROGRAMS = ("age", "ip", "nsenter", "postfix", "setpriv", "unshare", "vim.tiny", "/lib/systemd/systemd")
 UNSHARE = ("unshare", "-m", "-n", "-p", "-u", "-i", "-f", "--kill-child")
 VISIT = ("sh", "-c", 'echo 0 >/sys/fs/cgroup/visitor/cgroup.procs && exec "$@"', "visit")
-# As after a quick-stop: the start then does not check and complete the installation, which starts postconf 24 times.
-UNCHECKED = """\
-cd /var/spool/postfix &&
-install -d -o postfix -m 700 active bounce corrupt defer deferred flush hold incoming private saved trace &&
-: >quick-start"""
 
 
 class HostError(Exception):
@@ -215,9 +211,7 @@ class Host:
 
     def start_postfix(self, *, filled: bool = False) -> None:
         """Start Postfix as Debian does: through its unit under systemd, else with its chroot *filled* first."""
-        fill = "true" if filled or self.systemd else chroot.FILL
-        start = "systemctl start postfix" if self.systemd else "postfix start"
-        self.run("sh", "-c", f"{fill} && {UNCHECKED} && exec {start}")
+        self.run("sh", "-c", start_command(systemd=self.systemd, filled=filled))
 
     def connect(self, port: int = 25, address: str = "127.0.0.1", timeout: float = 120) -> socket.socket:
         """Open a connection as a process inside would; the socket is then usable from the test."""
