@@ -217,7 +217,8 @@ def test_nothing_survives_the_death_of_whoever_holds_it() -> None:
         before = trace(host)
         host.write("/root/asked", asked(state(), program=HANGS))
         for moment in [0.0, *(chance.uniform(0.0, 0.6) for _ in range(7)), 1.5]:
-            process = host.start("sh", "-c", f"exec {REHEARSING[0]} {REHEARSING[1]} </root/asked", env=ENVIRONMENT)
+            with (host.root / "root/asked").open() as request:
+                process = host.start_preloaded("rehearse", stdin=request.fileno())
             holder = host.wait_for(lambda: _holder(process.pid), what="a rehearsal")  # noqa: B023
             assert holder
             time.sleep(moment)
