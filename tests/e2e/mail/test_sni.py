@@ -30,9 +30,9 @@ ROWS = f"""\
 def make(adopted: AdoptedHost, name: str) -> None:
     """A new certificate for that name: its key, itself, and both in one file."""
     adopted.sh(
-        f"mkdir -p {CERTIFICATES} && cd {CERTIFICATES} && umask 077 && openssl req -x509 -newkey rsa:2048 -nodes"
-        f" -days 90 -subj /CN={name} -keyout new.key -out new.crt 2>&1 && cat new.key new.crt >new.pem"
-        f" && for kind in key crt pem; do mv new.$kind {name}.$kind; done"
+        f"mkdir -p {CERTIFICATES} && cd {CERTIFICATES} && umask 077 && openssl req -x509 -nodes"
+        f" -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -days 90 -subj /CN={name} -keyout new.key -out new.crt 2>&1"
+        f" && cat new.key new.crt >new.pem && for kind in key crt pem; do mv new.$kind {name}.$kind; done"
     )
 
 
