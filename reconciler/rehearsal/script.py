@@ -33,12 +33,14 @@ from reconciler.rehearsal.master_cf import (
     played_master,
 )
 from reconciler.rehearsal.outside import LOOPBACK, SMTPS
+from reconciler.rehearsal.own_addresses import placed
 from reconciler.rehearsal.strangers import strangers
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from reconciler.model import Contribution, Desired, Facts, Service
+    from reconciler.model.facts import Interfaces
     from reconciler.rehearsal.kinds import Changed
     from reconciler.rehearsal.recipients import Listed
 
@@ -114,7 +116,7 @@ def write(desired: Desired, facts: Facts, merged: Contribution, changed: Changed
     sent = sum(len(one["recipients"]) for one in (*dialogues, *played)) + 2 * len(fed)
     play = messages.Play(
         room=_room(told, len(services), sent),
-        world=_world(told, services, listeners),
+        world=_world(told, services, listeners, flows),
         dialogues=dialogues,
         recipients=tried,
         asked=recipients.asked(listed),
@@ -193,10 +195,10 @@ def _space(main: Scope) -> int:
 
 
 def _world(
-    main: Scope, services: tuple[Service, ...], listeners: list[messages.PlayedListener]
+    main: Scope, services: tuple[Service, ...], listeners: list[messages.PlayedListener], flows: list[Flow]
 ) -> messages.WorldParameters:
-    addresses, own = main.facts.addresses, own_ports(services, main.facts)
-    texts = outside.texts(main)
+    own, texts = own_ports(services, main.facts), outside.texts(main)
+    addresses = placed(main, flows)
     # A port that the candidate listens on gets no stand-in, so mail loops as it would live.
     stand_ins = [
         server
@@ -205,8 +207,9 @@ def _world(
     ]
     served = {server["port"] for server in stand_ins if "path" not in server}
     return messages.WorldParameters(
-        addresses=[str(address) for address in addresses],
-        names=_names(main),
+        addresses=[str(address) for address in addresses.on_interfaces],
+        networks=list(addresses.networks),
+        names=_names(main, addresses.on_interfaces),
         speaks_only_ipv6=outside.loopback(main) != LOOPBACK,
         serves_names=all((one["address"], one["port"]) != _NAME_SERVER for one in listeners),
         block_lists=sorted(set(outside.block_lists(main))),
@@ -216,10 +219,10 @@ def _world(
     )
 
 
-def _names(main: Scope) -> dict[str, list[str]]:
+def _names(main: Scope, addresses: Interfaces) -> dict[str, list[str]]:
     """Return the addresses of names: this host's own, and as the host finds them, those that services listen on."""
     found = {name.lower(): list(addresses) for name, addresses in main.facts.hosts.items() if addresses}
-    own = [text for text, one in main.facts.own_by_text.items() if not one.is_loopback]
+    own = [str(one.ip) for one in addresses if not one.is_loopback]
     return found | {main.value("myhostname").lower(): own}
 
 

@@ -160,12 +160,14 @@ class Room(TypedDict):
 
 
 class WorldParameters(TypedDict):
-    """What is outside of the candidate's host, whose *addresses* and *names* these are.
+    """What is outside of the candidate's host, whose *addresses*, *networks* and *names* these are.
 
+    *addresses* are on an interface there; all addresses in *networks* are the host's as well.
     Mail servers listen on *ports*, on *wrapped_ports* with TLS first. Names below *block_lists* do not exist.
     """
 
     addresses: list[str]
+    networks: list[str]
     names: dict[str, list[str]]
     speaks_only_ipv6: bool
     serves_names: bool

@@ -51,6 +51,7 @@ class World:
         self.received: list[messages.Message] = []
         self._speaks_only_ipv6 = description["speaks_only_ipv6"]
         self._addresses = _with_a_sender(description["addresses"], 6 if self._speaks_only_ipv6 else 4)
+        self._networks = description["networks"]
         self._names, self._block_lists = description["names"], tuple(description["block_lists"])
         self._asked: queue.SimpleQueue[tuple[Callable[[], Any], queue.SimpleQueue[Any]] | None] = queue.SimpleQueue()
         self._entered: queue.SimpleQueue[int | OSError] = queue.SimpleQueue()
@@ -95,6 +96,7 @@ class World:
             elif not own.is_link_local:
                 # Without a route to its prefix, so that the neighbours are in the world as well.
                 lines.append(f"addr add {text} dev eth0 noprefixroute" + (" nodad" if own.version == 6 else ""))  # noqa: PLR2004
+        lines += [f"route add local {network} dev eth0" for network in self._networks]
         # The gateways need not exist: their link addresses are given, so that nothing waits for ARP.
         for everything, gateway in (("0.0.0.0/0", "169.254.255.254"), ("::/0", "fe80::ffff")):
             lines.append(f"neigh add {gateway} lladdr {FAR} nud permanent dev eth0")
@@ -108,7 +110,8 @@ class World:
         # Together, and by one neighbour of each family, because a host of many sites has thousands.
         for gateway, version in (("169.254.255.253", 4), ("fe80::fffe", 6)):
             family: list[Any] = [own for own in near if own.version == version]
-            networks = list(ipaddress.collapse_addresses(family))  # it takes addresses as well, in a fourth of the time
+            networks: list[Any] = list(ipaddress.collapse_addresses(family))  # it takes addresses as well, and faster
+            networks += self._networks if version == 4 else []  # noqa: PLR2004 - IPv4
             lines += [f"neigh add {gateway} lladdr {NEAR} nud permanent dev world"] * bool(networks)
             lines += [f"route add {network} via {gateway} dev world onlink" for network in networks]
         # At last, because no gateway may be local.

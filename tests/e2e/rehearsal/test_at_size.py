@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.benchmarks.states import address_commands, flows_of, site
+from tests.benchmarks.states import address_commands, address_of, flows_of, site
 from tests.e2e.hosts import Host
 from tests.e2e.rehearsal.test_rehearsal import BROKEN, CERTIFICATE
 from tests.e2e.rehearsal_driver import Rehearsed, rehearsed, state
@@ -56,6 +56,8 @@ def test_of_many_sites_those_that_change_are_played_and_one_that_is_not_like_the
     assert [one for one in done.findings if "odd" in one or "bogus" in one], done.findings
     left = {message["helo"] for message in done.report["received"]}
     assert {"mail.d1.test", "mail.d400.test"} <= left
+    # The address of the second is the host's by a route alone.
+    assert {address_of(1), address_of(400)} <= {message["source"] for message in done.report["received"]}
     assert len(left) < 6
     assert len(done.report["agents"]) < 8
 
@@ -69,3 +71,10 @@ def test_many_flows_and_sites_pass_together(prepared: Host) -> None:
     assert len(done.report["flows"]) == 150
     assert len(done.report["routes"]) == 150
     assert done.log.count(" connect from ") < 60
+
+
+def test_among_thousands_of_addresses_one_that_the_host_lacks_is_still_none_to_leave_from(prepared: Host) -> None:
+    line = ODD.replace("smtp_dns_support_level=bogus", f"smtp_bind_address={address_of(SITES + 9)}")
+    done = rehearse(prepared, {"files": {"master.d/odd.cf": line}}, changed=("odd/unix",))
+    assert not done.trouble
+    assert [one for one in done.findings if "Cannot assign requested address" in one], done.findings

@@ -1,0 +1,85 @@
+"""Choose which of this host's addresses an interface of a rehearsal has; the others are this host's by a route.
+
+Postfix's processes read the addresses of all interfaces when they start, and several do at each look-up of a name: a
+host of many sites has thousands, and all that sites do is to leave from theirs, for which a route to it is enough. An
+interface has every address that a text names in another way, the first of each family, one of each network that is
+larger than an address, and all that are local or of IPv6, where a service can't leave from an address that no interface
+has. Pure. Raises nothing.
+
+Known limit: where mynetworks is left to mynetworks_style, it lacks the other addresses.
+"""
+
+from __future__ import annotations
+
+import re
+from ipaddress import IPv4Address, summarize_address_range
+from typing import TYPE_CHECKING, NamedTuple
+
+from reconciler.postfix.scopes import scopes
+from reconciler.postfix.table_parts import texts
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+    from ipaddress import IPv4Interface, IPv6Interface
+
+    from reconciler.desired.flows import Flow
+    from reconciler.model.facts import Interfaces
+    from reconciler.postfix.scopes import Scope
+
+FEWEST = 16
+"""Addresses that a route replaces; fewer cost nothing."""
+_IPV4 = re.compile(r"[0-9]{1,3}(?:\.[0-9]{1,3}){3}")
+
+
+class OwnAddresses(NamedTuple):
+    """The addresses that an interface has, with their prefixes, and the networks of the others."""
+
+    on_interfaces: Interfaces
+    networks: tuple[str, ...] = ()
+
+
+def placed(main: Scope, flows: Iterable[Flow]) -> OwnAddresses:
+    """Return the addresses of the host; *main* has those services alone that say something of their own."""
+    addresses = main.facts.addresses
+    if len(addresses) < FEWEST:
+        return OwnAddresses(addresses)
+    own = main.facts.own_by_text
+    named = {int(own[text]) for text in _named(main, flows) if text in own}
+    first: set[object] = set()
+    kept: list[IPv4Interface | IPv6Interface] = []
+    others: list[int] = []
+    for one in addresses:
+        place = one.version if one.network.num_addresses == 1 else one.network
+        is_any = isinstance(one, IPv4Address) and not one.is_loopback and not one.is_link_local
+        if is_any and place in first and int(one) not in named:
+            others.append(int(one))
+        else:
+            kept.append(one)
+        if is_any:
+            first.add(place)
+    if len(others) < FEWEST:
+        return OwnAddresses(addresses)
+    return OwnAddresses(tuple(kept), tuple(_networks(sorted(others))))
+
+
+def _named(main: Scope, flows: Iterable[Flow]) -> Iterator[str]:
+    """Yield the IPv4 addresses that something names which a rehearsal could play."""
+    everywhere = scopes(main.merged, main.facts)
+    values = (scope.expanded(parameter.value) or "" for scope in everywhere for parameter in scope.written)
+    services = (f"{service.name} {' '.join(service.arguments)}" for service in main.merged.entries)
+    resolved = (address for found in main.facts.hosts.values() for address in found or ())
+    for text in (*values, *services, *resolved, *map(str, flows)):
+        yield from _IPV4.findall(text)
+    own = frozenset(main.facts.own_by_text)
+    for table in main.merged.tables.values():
+        yield from texts(table, _IPV4, own) if not table.is_secret else ()
+
+
+def _networks(numbers: Sequence[int]) -> Iterator[str]:
+    """Yield the networks that hold exactly these addresses, which are in their order."""
+    begin = 0
+    for end in range(1, len(numbers) + 1):
+        if end == len(numbers) or numbers[end] > numbers[end - 1] + 1:
+            span = summarize_address_range(IPv4Address(numbers[begin]), IPv4Address(numbers[end - 1]))
+            yield from map(str, span)
+            begin = end
