@@ -21,6 +21,7 @@ from pydantic import TypeAdapter, ValidationError
 from reconciler.desired import (
     deployed,
     described,
+    entries,
     flows,
     layout,
     master_d,
@@ -97,11 +98,11 @@ def load(files: Tree, host: str, secrets: Mapping[str, Secret], budget: Budget |
             _overlay(merged, above)
     own = master_d.read(files, findings, budget, has_stock=master_d.has_stock(merged))
     commit = _Commit(_sealed(files), own)
-    of_sites = filter(layout.entry_of, sorted(files))
-    entries = ((path, yaml_memory.read(path, files[path], findings, budget)) for path in of_sites)
-    allowed = _graft(merged, entries, findings)
-    odd = _odd(merged)
+    grafted = entries.graft(merged, files, findings, budget)
+    before, odd = len(findings), _odd(merged)
     sections = _judged(merged, odd, commit, findings)
+    if len(findings) == before:
+        grafted.keep({key: sections.get(_SCHEMAS[key]) for key in layout.ENTRIES}, {path[:2] for path, _ in odd})
     for path, above in hosts.items():
         if layout.host_in(path) != host:
             budget.take_merged(len(base.places) + len(above.places), Where(path))
@@ -125,9 +126,9 @@ def load(files: Tree, host: str, secrets: Mapping[str, Secret], budget: Budget |
         tables=described.own(tables),
         services=tuple(commit.own),
         secrets=secrets,
-        places=merged.places,
+        places=yaml_memory.EntryPlaces(merged.places, grafted.known),
         findings=tuple(told),
-        allowances=(*_in_yaml([base, *hosts.values()], host), *allowed, *_in_text(tables, files)),
+        allowances=(*_in_yaml([base, *hosts.values()], host), *grafted.allowances, *_in_text(tables, files)),
         needed=frozenset(name for _, name in (*_secret_names(merged, odd), *described.secrets(tables)))
         | deployed.sealed(files).keys(),
     )
@@ -231,26 +232,6 @@ def _overlay(below: Document, above: Document, path: yaml_reader.Path = ()) -> N
             below.adopt(above, here, value)
 
 
-def _graft(merged: Document, entries: Iterable[tuple[str, Document]], findings: list[Finding]) -> list[Allowance]:
-    """Build the sections whose entries are files, of which one at a time is held; return their allowances."""
-    allowed: list[Allowance] = []
-    for section, where_to_write in layout.ENTRIES.items():
-        if where := merged.keys.get((section,)):
-            findings.append(error_at("unknown-key", where, where_to_write, section))
-            merged.forget((section,), merged.value.pop(section))
-    for path, read in entries:
-        section, name = layout.entry_of(path) or ("", "")
-        merged.value.setdefault(section, {})[name] = read.value
-        here = (section, name)
-        merged.places[here] = merged.keys[here] = Where(path)
-        for place, where in read.places.items():
-            merged.places[here + place] = where
-        for place, where in read.keys.items():
-            merged.keys[here + place] = where
-        allowed += read.allowances
-    return allowed
-
-
 def _nulls(read: Document, odd: Iterable[_Place] | None = None) -> Iterator[Finding]:
     for path, where in _odd(read) if odd is None else odd:
         if at(read.value, path) is not None:
@@ -291,7 +272,7 @@ def _elsewhere(path: str, base: Document, read: Document, commit: _Commit) -> It
     findings: list[Finding] = []
     merged = base.copy()
     _overlay(merged, read)
-    _graft(merged, (), findings)
+    entries.refuse(merged, findings)
     _judged(merged, _odd(merged), commit, findings)
     # The errors of mail.yaml have been found already, merged with this host's own file.
     return (finding for finding in findings if finding.where.file == path)

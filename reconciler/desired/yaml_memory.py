@@ -1,13 +1,16 @@
 """Documents of YAML files, kept by the names of their blobs: of thousands of sites, a push changes one.
 
 read() returns what yaml_reader.read() would. What is kept is small, and bounded as all that was found in the past is
-(past.py). A document with a finding or an allowance is read again each time. Raises what yaml_reader.read() raises.
+(past.py). A document with a finding or an allowance is read again each time. With a document, the value is kept that
+the schema of its section makes of it; EntryPlaces then unpacks the document only if a place in it is asked for. Raises
+what yaml_reader.read() raises.
 """
 
 from __future__ import annotations
 
 import marshal
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from reconciler.desired import yaml_reader
 from reconciler.desired.yaml_reader import Document
@@ -16,19 +19,35 @@ from reconciler.model import SecretName, Where
 from reconciler.model.past import Past
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from reconciler.desired.budget import Budget
     from reconciler.model import File, Finding
 
 _MOST = 20_000
 _LARGEST = 4096  # bytes of a document that is kept
 _LIST, _BRACKETED, _SECRET = "list", "bracketed", "secret"
-_kept: Past[bytes] = Past(_MOST)
+
+
+class KnownEntry(NamedTuple):
+    """A document as it is kept, how many *places* it has, and what the schema of a *section* makes of it, if anything.
+
+    It has no findings, no allowances and, if it has a section, neither a null nor the name of a secret.
+    """
+
+    packed: bytes
+    places: int
+    section: str = ""
+    value: object = None
+
+
+_kept: Past[KnownEntry] = Past(_MOST)
 
 
 def read(path: str, file: File, findings: list[Finding], budget: Budget) -> Document:
     """Return the document of a file, from memory if its content was read before without a finding."""
     if known := _kept.used(file.digest):
-        document = _unpacked(known, path)
+        document = _unpacked(known.packed, path)
         budget.take_values(len(document.places) + 1, Where(path))
         return document
     told = len(findings)
@@ -36,13 +55,62 @@ def read(path: str, file: File, findings: list[Finding], budget: Budget) -> Docu
     if len(findings) == told and not document.allowances:
         packed = _packed(document)
         if len(packed) <= _LARGEST:
-            _kept.keep(file.digest, packed)
+            _kept.keep(file.digest, KnownEntry(packed, len(document.places)))
     return document
+
+
+def valid(section: str, path: str, file: File, budget: Budget) -> KnownEntry | None:
+    """Return what is known of a file that fits the schema of a section as a whole, or None."""
+    known = _kept.used(file.digest)
+    if known is None or known.section != section:
+        return None
+    budget.take_values(known.places + 1, Where(path))
+    return known
+
+
+def keep_valid(section: str, file: File, value: object) -> None:
+    """Keep what the schema of a section makes of a file, if its document is kept; nothing was found in either."""
+    if known := _kept.used(file.digest):
+        _kept.keep(file.digest, known._replace(section=section, value=value))
 
 
 def has_read(file: File) -> bool:
     """Return whether the content of a file was read as YAML, and nothing was found in it."""
     return _kept.used(file.digest) is not None
+
+
+class EntryPlaces(Mapping[yaml_reader.Path, Where]):
+    """The places of a commit: *written* ones, and those in *entries*, which are files that are known by their keys."""
+
+    def __init__(
+        self, written: dict[yaml_reader.Path, Where], entries: Mapping[yaml_reader.Path, tuple[str, KnownEntry]]
+    ) -> None:
+        self._written, self._entries = written, entries
+        self._unpacked: dict[yaml_reader.Path, dict[yaml_reader.Path, Where]] = {}
+
+    def __getitem__(self, key: yaml_reader.Path) -> Where:
+        """Return the place of a key."""
+        return self._of(key[:2])[key]
+
+    def __iter__(self) -> Iterator[yaml_reader.Path]:
+        """Yield all keys, those of the known files last."""
+        yield from self._written
+        for entry in self._entries:
+            yield from self._of(entry)
+
+    def __len__(self) -> int:
+        """Return how many places there are."""
+        return len(self._written) + sum(known.places + 1 for _, known in self._entries.values())
+
+    def _of(self, entry: yaml_reader.Path) -> Mapping[yaml_reader.Path, Where]:
+        """Return the places that are written where that entry is."""
+        if entry not in self._entries:
+            return self._written
+        if entry not in self._unpacked:
+            path, known = self._entries[entry]
+            inside = _unpacked(known.packed, path).places
+            self._unpacked[entry] = {entry: Where(path)} | {entry + place: where for place, where in inside.items()}
+        return self._unpacked[entry]
 
 
 def _packed(document: Document) -> bytes:

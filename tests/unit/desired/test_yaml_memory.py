@@ -24,9 +24,9 @@ more:
 
 
 @pytest.fixture(autouse=True)
-def kept(monkeypatch: pytest.MonkeyPatch) -> Past[str]:
+def kept(monkeypatch: pytest.MonkeyPatch) -> Past[yaml_memory.KnownEntry]:
     """What is kept, and nothing of it from other tests."""
-    past = Past[str](8)
+    past = Past[yaml_memory.KnownEntry](8)
     monkeypatch.setattr(yaml_memory, "_kept", past)
     return past
 
@@ -62,7 +62,9 @@ def test_what_is_done_to_a_document_is_not_kept() -> None:
     ["a: 1\na: 2\n", "- a\n", "a: b: c\n", "a: b  # allow misplaced-file: a reason\n", f"a: {'x' * 9000}\n"],
     ids=["a key twice", "a list", "unreadable", "with an allowance", "large"],
 )
-def test_with_a_finding_or_an_allowance_or_large_it_is_read_again(text: str, kept: Past[str]) -> None:
+def test_with_a_finding_or_an_allowance_or_large_it_is_read_again(
+    text: str, kept: Past[yaml_memory.KnownEntry]
+) -> None:
     read(text)
     assert len(kept) == 0
 
