@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Self
 
 from reconciler.model import Finding, Where, error_at, limits
 from reconciler.model.errors import InvalidSource
-from reconciler.postfix.scopes import every_scope
+from reconciler.postfix.macros import EACH
+from reconciler.postfix.scopes import Scope
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -101,14 +102,23 @@ def beyond(where: Where, text: str) -> InvalidSource:
 
 def bound_values(merged: Contribution, facts: Facts) -> None:
     """Refuse settings that are too large together: each service may read each value, with all names in it expanded."""
-    budget, longest, services = Budget(), 0, len(merged.entries)
-    for scope in every_scope(merged, facts):
+    budget, services = Budget(), len(merged.entries)
+    for service in (None, *merged.entries):
+        # Without a name to expand, as in thousands of services, a value costs what it is long.
+        plain = [len(option.value) + EACH for option in service.overrides if "$" not in option.value] if service else []
+        if (
+            service
+            and len(plain) == len(service.overrides)
+            and max(plain, default=0) * services <= limits.READ_BY_SERVICES
+        ):
+            budget.take_expanded(sum(plain), service.where)
+            continue
+        scope = Scope(merged, facts, service)
         for parameter in scope.written:
             cost = scope.cost(parameter.value)
             budget.take_expanded(cost, parameter.where)
-            longest = max(longest, cost)
-            if longest * services > limits.READ_BY_SERVICES:
-                what = f"a value of {longest} characters, which {services} services may read, is too large; use a table"
+            if cost * services > limits.READ_BY_SERVICES:
+                what = f"a value of {cost} characters, which {services} services may read, is too large; use a table"
                 raise beyond(parameter.where, what)
 
 

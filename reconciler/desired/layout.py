@@ -6,6 +6,7 @@ Known limit: what is in docs/, below a name that begins with a dot, or looks lik
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from io import BytesIO
 from itertools import pairwise
 from pathlib import PurePosixPath
@@ -63,6 +64,8 @@ _HOST = re.compile(r"hosts/([^/]+)\.ya?ml")
 _SITE = re.compile(rf"sites/({site_files.NAME.pattern})/site\.yaml")
 _SITE_FILE = re.compile(rf"sites/(?P<site>{site_files.NAME.pattern})/tables/(?P<table>[^/]+)")
 _SECRET = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*\.age")
+_NO_KEY = frozenset(one.encode() for one in (*SPACE, "#"))
+"""How a text begins that does not begin with the key of a row."""
 _AGE = (b"age-encryption.org/v1", b"-----BEGIN AGE ENCRYPTED FILE-----")
 
 
@@ -291,6 +294,8 @@ def _sources(files: Tree) -> Iterator[tuple[str, str]]:
 def _continuing(parts: list[tuple[str, bytes]]) -> Iterator[Finding]:
     """Yield an error for each piece that begins with a continuation line, which would extend the piece before."""
     for (before, _), (path, text) in pairwise(parts):
+        if text[:1] not in _NO_KEY:
+            continue  # as most of thousands
         lines = enumerate((line.decode("utf-8", "replace") for line in BytesIO(text)), 1)  # one at a time
         told = ((number, line, line.strip(SPACE)) for number, line in lines)
         first = next((one for one in told if one[2] and not one[2].startswith("#")), None)
@@ -321,6 +326,7 @@ def file_of(name: str, kind: str) -> str | None:
     return None if "." in name or _bad_table(file, *file.partition(".")[::2]) else f"tables/{file}"
 
 
+@lru_cache(maxsize=1024)
 def _bad_table(name: str, base: str, suffix: str) -> tuple[str, str] | None:
     known = (*COMPILED_TYPES, *TEXT_TYPES, *CLIENTS)
     if PASSWORDS.match(base) and suffix not in CLIENTS:

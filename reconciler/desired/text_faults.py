@@ -22,6 +22,7 @@ from reconciler.desired.yaml_memory import has_read
 from reconciler.desired.yaml_scalars import counted
 from reconciler.model import File, Finding, Where, error_at
 from reconciler.model.ascii_text import SPACE, split_words
+from reconciler.model.past import Past
 
 if TYPE_CHECKING:
     from reconciler.model import Tree
@@ -54,8 +55,10 @@ _MARK = b"\xef\xbb\xbf"
 _MERGE = re.compile(rb"^(?:<{7}(?= |\r?$)|\|{7}(?= |\r?$)|={7}(?=\r?$)|>{7}(?= |\r?$))", re.MULTILINE)
 _MARKS = (b"<<<<<<<", b">>>>>>>", b"=======")
 _SHOWN = 6
-_SMALL = 1024
-_TABLES = "tables/"
+_SMALL, _SMALLEST = 1024, 512
+_faultless: Past[bool] = Past(1 << 15)
+"""By the names of blobs: small tables of sites without a fault, which the repository remembers as well."""
+_TABLES, _SITES = "tables/", "sites/"
 
 
 _Judge = Callable[[str], tuple[int, str, str] | None]
@@ -65,14 +68,19 @@ _Judge = Callable[[str], tuple[int, str, str] | None]
 def clean(files: Tree) -> tuple[Tree, list[Finding]]:
     """Return the files with these faults put right, and a finding for each fault.
 
-    The bytes of small files and of tables are at hand in what is returned.
+    The bytes of small files and of tables are at hand in what is returned, but for those of sites that were seen
+    before.
     """
     changed: dict[str, File] = {}
     findings: list[Finding] = []
     for path, file in files.items():
+        if path.startswith(_SITES) and _faultless.used(file.digest):
+            continue
         if (judge := _kind(path)) and not (judge is _yaml and has_read(file)):
             content = file.read()
             if content.isascii() and b"\0" not in content[:2] and not any(_holds(content, mark) for mark in _MARKS):
+                if len(content) <= _SMALLEST and path.startswith(_SITES) and judge is not _yaml:
+                    _faultless.keep(file.digest, True)
                 if len(content) <= _SMALL or path.startswith(_TABLES):
                     # Thousands of sites have several small files, and each is read several times; a table has the
                     # bytes of its file.

@@ -9,17 +9,16 @@ what yaml_reader.read() raises.
 from __future__ import annotations
 
 import marshal
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from reconciler.desired import yaml_reader
 from reconciler.desired.yaml_reader import Document
 from reconciler.desired.yaml_scalars import Bracketed
-from reconciler.model import SecretName, Where
+from reconciler.model import RememberedPlaces, SecretName, Where
 from reconciler.model.past import Past
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from reconciler.desired.budget import Budget
     from reconciler.model import File, Finding
@@ -79,7 +78,7 @@ def has_read(file: File) -> bool:
     return _kept.used(file.digest) is not None
 
 
-class EntryPlaces(Mapping[yaml_reader.Path, Where]):
+class EntryPlaces(RememberedPlaces):
     """The places of a commit: *written* ones, and those in *entries*, which are files that are known by their keys."""
 
     def __init__(
@@ -101,6 +100,11 @@ class EntryPlaces(Mapping[yaml_reader.Path, Where]):
     def __len__(self) -> int:
         """Return how many places there are."""
         return len(self._written) + sum(known.places + 1 for _, known in self._entries.values())
+
+    def origin(self, path: yaml_reader.Path) -> object | None:
+        """Return the document of a known file by its key."""
+        _, known = self._entries.get(path, (None, None))
+        return known
 
     def _of(self, entry: yaml_reader.Path) -> Mapping[yaml_reader.Path, Where]:
         """Return the places that are written where that entry is."""

@@ -18,7 +18,7 @@ from __future__ import annotations
 import functools
 import re
 from ipaddress import IPv4Address, IPv6Address, ip_address
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 from pydantic import AfterValidator, BeforeValidator, StringConstraints
 from pydantic_core import PydanticCustomError
@@ -110,6 +110,16 @@ class Schema(SectionValue[dict[Annotated[str, StringConstraints(pattern=rf"^{NAM
         return frozenset(f"{service_of(name)}/unix" for name, site in self.root.items() if site.delivery)
 
 
+class _Made(NamedTuple):
+    """What a site contributes, and what it was made of, which keeps its place in memory for that long."""
+
+    site: Site
+    origin: object
+    service: Service
+    rows: tuple[tuple[str, Where], ...]
+
+
+_made: Past[_Made] = Past(_MOST_WRITTEN)
 _sorted: Past[tuple[Schema, dict[str, Site]]] = Past(2, in_a_pass=True)
 """By the place in memory of a section: its sites in the order of their numbers."""
 
@@ -156,35 +166,57 @@ def services(section: object) -> frozenset[str]:
 
 def contribute(desired: Desired, facts: Facts, below: Contribution) -> Contribution:
     """Contribute a service for each site with an address of its own, and the rows of its domains."""
-    services, rows = {}, []
+    services, rows = dict[str, Service](), list[tuple[str, Where]]()
     for name, site in sites_in(desired).items():
         if site.delivery:
-            service = _service(name, site.delivery, desired, facts)
+            service, theirs = _delivered(name, site, site.delivery, desired, facts)
             services[service.key] = service
-            for place, domain in enumerate(site.domains):
-                rows.append((f"@{domain} {service.name}:\n", desired.where(SECTION, name, "domains", str(place))))
+            rows += theirs
     if not rows:
         return Contribution(services=services)
     table = Table(
         name=TABLE, type=facts.compiled_type, file=rows[0][1].file, compiler="postmap",
         source="".join(row for row, _ in rows).encode(), origins=tuple(where for _, where in rows),
     )  # fmt: skip
-    theirs = below.parameters.get(MAPS)
-    value = f"{theirs.value}, {table.reference}" if theirs else table.reference
-    maps = Parameter(MAPS, value, theirs.where if theirs else table.where, SECTION)
+    written = below.parameters.get(MAPS)
+    value = f"{written.value}, {table.reference}" if written else table.reference
+    maps = Parameter(MAPS, value, written.where if written else table.where, SECTION)
     return Contribution(parameters={MAPS: maps}, services=services, tables={TABLE: table})
 
 
-def _service(name: str, delivery: Delivery, desired: Desired, facts: Facts) -> Service:
+def _delivered(
+    name: str, site: Site, delivery: Delivery, desired: Desired, facts: Facts
+) -> tuple[Service, tuple[tuple[str, Where], ...]]:
+    """Return the service of a site, and the row of each of its domains with its place.
+
+    Of thousands of sites, those that no commit changed since have them from memory.
+    """
+    is_enforced = "smtp_bind_address_enforce" in facts.parameters
+    relay = desired.section(smart_host.Schema)
+    is_wrapped = bool(relay and relay.is_wrapped)
+    origin = desired.origin(SECTION, name)
+    key = name, id(site), id(origin), is_enforced, is_wrapped
+    if origin is not None and (known := _made.used(key)):
+        return known.service, known.rows
+    service = _service(name, delivery, desired, is_enforced=is_enforced, is_wrapped=is_wrapped)
+    rows = tuple(
+        (f"@{domain} {service.name}:\n", desired.where(SECTION, name, "domains", str(place)))
+        for place, domain in enumerate(site.domains)
+    )
+    if origin is not None:
+        _made.keep(key, _Made(site, origin, service, rows))
+    return service, rows
+
+
+def _service(name: str, delivery: Delivery, desired: Desired, *, is_enforced: bool, is_wrapped: bool) -> Service:
     families, service = {address.version for address in delivery.address}, service_of(name)
     options = {"syslog_name": f"postfix/{service}", "smtp_helo_name": delivery.helo}
     options |= {_BIND[address.version]: _written(address) for address in delivery.address}
-    if "smtp_bind_address_enforce" in facts.parameters:
+    if is_enforced:
         options["smtp_bind_address_enforce"] = "yes"  # otherwise mail would leave from the host's own address
     if len(families) == 1:
         options["inet_protocols"] = f"ipv{families.pop()}"
-    relay = desired.section(smart_host.Schema)
-    if relay and relay.is_wrapped:
+    if is_wrapped:
         options["smtp_tls_wrappermode"] = "yes"
     where, of_address, of_helo = (
         desired.where(SECTION, name, "delivery", *path) for path in ((), ("address",), ("helo",))
@@ -229,20 +261,25 @@ def _shared_domains(sites: dict[str, Site], desired: Desired) -> Iterator[Findin
 
 
 def _shared_addresses(sites: dict[str, Site], desired: Desired) -> Iterator[Finding]:
-    first: dict[Address, tuple[str, Where]] = {}
-    for address, name, where in (*_delivering(sites, desired), *_bound(desired.services)):
-        other, there = first.setdefault(address, (name, where))
+    first: dict[Address, tuple[str, Where | None]] = {}
+    for address, name, place in (*_delivering(sites), *_bound(desired.services)):
+        other, earlier = first.setdefault(address, (name, place))
         if other != name:
+            where, there = (
+                at or desired.where(SECTION, whose, "delivery", "address")
+                for whose, at in ((name, place), (other, earlier))
+            )
             what = (
                 f'address "{address}" is in {other} ({there}) and in {name} ({where}): they would share one reputation'
             )
             yield error_at("shared-address", where, what, str(address), there)
 
 
-def _delivering(sites: dict[str, Site], desired: Desired) -> Iterator[tuple[Address, str, Where]]:
+def _delivering(sites: dict[str, Site]) -> Iterator[tuple[Address, str, None]]:
+    """Yield the addresses of sites, whose places are looked up if they are needed."""
     for name, site in sites.items():
         for address in site.delivery.address if site.delivery else ():
-            yield address, name, desired.where(SECTION, name, "delivery", "address")
+            yield address, name, None
 
 
 def _bound(services: Iterable[Service]) -> Iterator[tuple[Address, str, Where]]:

@@ -51,7 +51,7 @@ NOTHING = Mentioned()
 SERVICES = Path("/etc/services")
 RESERVED = ("/etc/reconciler",)
 DPKG_STATUS = Path("/var/lib/dpkg/status")
-_TICKS = os.sysconf("SC_CLK_TCK")
+_TICKS, _MANY_FILES = os.sysconf("SC_CLK_TCK"), 1000
 _MASTER, _LEFT = "master", "left by a master"
 TICK = 1 / _TICKS
 """The kernel's resolution of process start times, in seconds."""
@@ -360,11 +360,13 @@ def process_started(pid: int) -> float | None:
 def owner_of_connection(local: SocketAddress, remote: SocketAddress) -> int | None:
     """Return the process at the other end of our own connection from *local*, our end, to *remote*.
 
-    None while no process has accepted it. The newest processes are searched first.
+    None while no process has accepted it. The newest processes are searched first, but after all others those that hold
+    very many files open: Postfix's master, which accepts nothing, has several for each of thousands of services.
     """
     inode = next(
         (one.inode for one in sockets.open_in(sockets.ESTABLISHED) if (one.local, one.remote) == (remote, local)), 0
     )
     if not inode:
         return None
-    return next((pid for pid in sorted(psutil.pids(), reverse=True) if inode in sockets.held(pid)), None)
+    pids = sorted(psutil.pids(), key=lambda pid: (sockets.count(pid) > _MANY_FILES, -pid))
+    return next((pid for pid in pids if inode in sockets.held(pid)), None)

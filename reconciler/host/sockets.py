@@ -115,6 +115,14 @@ def _address(packed: bytes) -> str:
     return str(mapped or address)
 
 
+def count(pid: int) -> int:
+    """Return how many files a process holds open; 0 if that is unknown, as before Linux 6.2 (proc(5))."""
+    try:
+        return os.stat(f"/proc/{pid}/fd").st_size  # noqa: PTH116 - as in held()
+    except OSError:
+        return 0
+
+
 def held(pid: int) -> set[int]:
     """Return the inodes of the sockets that a process holds open; none if it has ended or can't be inspected."""
     folder = f"/proc/{pid}/fd"

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from reconciler.model.deployed_file import DeployedFile
-    from reconciler.model.desired import Companion, Contribution, Desired, SecretName
+    from reconciler.model.desired import Companion, Contribution, Desired, RememberedPlaces, SecretName
     from reconciler.model.facts import (
         RESOLVER,
         Access,
@@ -92,6 +92,7 @@ __all__ = [
     "Plan",
     "Postponed",
     "Refused",
+    "RememberedPlaces",
     "Revision",
     "RolledBack",
     "Rules",
@@ -125,7 +126,7 @@ _HOMES = {
     name: home
     for home, names in {
         "deployed_file": "DeployedFile",
-        "desired": "Companion Contribution Desired SecretName",
+        "desired": "Companion Contribution Desired RememberedPlaces SecretName",
         "facts": (
             "RESOLVER Access AccessKind Certificate Facts Key Listener Lookup Mentioned OtherInstance Pem Place "
             "PlaceUse Server Space"

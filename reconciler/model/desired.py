@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import TYPE_CHECKING, TypeVar
 
-from reconciler.model.finding import UNWRITTEN
+from reconciler.model.finding import UNWRITTEN, Where
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from reconciler.model.deployed_file import DeployedFile
     from reconciler.model.facts import Server
-    from reconciler.model.finding import Allowance, Finding, Where
+    from reconciler.model.finding import Allowance, Finding
     from reconciler.model.postfix import Parameter, Service, Table
     from reconciler.model.secret import Secret
     from reconciler.model.tree import File
@@ -26,6 +26,17 @@ class SecretName:
     """The tag ``!secret NAME`` as written in YAML; it names the file secrets/NAME.age."""
 
     name: str
+
+
+class RememberedPlaces(Mapping[tuple[str, ...], Where]):
+    """Places of which some were read for an earlier commit."""
+
+    @abstractmethod
+    def origin(self, path: tuple[str, ...]) -> object | None:
+        """Return what all places below that path were read from for another commit; None if they are this one's own.
+
+        The very same object means the same places, in a file that the path names.
+        """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +66,10 @@ class Desired:
             if path[:length] in self.places:
                 return self.places[path[:length]]
         return UNWRITTEN
+
+    def origin(self, *path: str) -> object | None:
+        """Return what all places below that path were read from for an earlier commit, or None."""
+        return self.places.origin(path) if isinstance(self.places, RememberedPlaces) else None
 
     @property
     def home(self) -> Where:

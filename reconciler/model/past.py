@@ -12,7 +12,7 @@ from itertools import count
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable
+    from collections.abc import Callable, Hashable
 
 T = TypeVar("T")
 _moments = count()
@@ -61,6 +61,24 @@ class Past(Generic[T]):
     def oldest(self) -> float:
         """When its oldest value was used, as a number; infinite if there is none."""
         return next((moment for moment, _ in list(self._values.values())[:1]), float("inf"))
+
+
+class PastOf(Generic[T]):
+    """Values by the things that they were made of, of which the first is known by its place in memory alone.
+
+    It stays in there as long as the value. The others are *given*, and compared.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._past: Past[tuple[object, tuple[object, ...], T]] = Past(most)
+
+    def of(self, thing: object, given: tuple[object, ...], make: Callable[[], T]) -> T:
+        """Return the value that was made of a thing with what is given, or make it."""
+        known = self._past.used(id(thing))
+        if known is None or known[1] != given:
+            known = thing, given, make()
+            self._past.keep(id(thing), known)
+        return known[2]
 
 
 def condensed(values: tuple[Hashable, ...]) -> tuple[Hashable, ...]:

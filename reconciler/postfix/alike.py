@@ -12,18 +12,16 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
-from reconciler.model.past import Past
+from reconciler.model.past import Past, PastOf
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable
 
     from reconciler.model import Contribution, Facts, Service
     from reconciler.model.facts import ByText
-
-    _Kinds = dict[int, tuple[Service, Hashable, tuple[str, ...]]]
-    """Services by their places in memory, each with its kind and the texts with which it may name a service."""
 
 T = TypeVar("T")
 
@@ -37,8 +35,12 @@ VARYING = frozenset({*_BIND, *_GREETINGS, _TAG})
 """The options in which services may differ that are alike; none of them names a file."""
 _HOST_NAME = re.compile(r"[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+", re.ASCII)
 _PLAIN_TAG = re.compile(r"[A-Za-z0-9/._-]+", re.ASCII)
-_kinds: Past[tuple[ByText, _Kinds]] = Past(1, in_a_pass=True)
-"""By the place in memory of the host's addresses; most services of what is live and is to be are the very same."""
+_IN_GENERAL = {None: "\0name", False: "\0address", True: "\0loopback"}
+"""What stands for a plain value in a kind: a text that no value is."""
+_kinds: PastOf[tuple[Hashable, tuple[str, ...]]] = PastOf(1 << 14)
+"""By service: its kind, and the texts with which it may name a service; thousands are the very same at each push."""
+_known: Past[Hashable] = Past(1 << 10)
+"""Kinds, so that services that are alike have the very same."""
 _found: Past[tuple[object, object, frozenset[str]]] = Past(4, in_a_pass=True)
 """By the places in memory of the services and of the host's addresses, which stay as long as they are in here."""
 
@@ -57,18 +59,14 @@ def with_alike(merged: Contribution, facts: Facts) -> Contribution:
 def _alike(merged: Contribution, facts: Facts) -> frozenset[str]:
     """Return the keys of the services of which an earlier one is like them."""
     own, names = facts.own_by_text, {service.name for service in merged.services.values() if service}
-    _, known = _kinds.used(id(own)) or (own, {})
     first: set[Hashable] = set()
     alike: set[str] = set()
     for key, service in merged.services.items():
         if service and service.command in _PROGRAMS and service.type == "unix":
-            found = known.get(id(service))
-            if found is None:
-                found = known[id(service)] = service, *_kind(service, own)
+            found, named = _kinds.of(service, (own,), partial(_kind, service, own))
             # One whose address or greeting is the name of a service is like no other: a value may name a service.
-            kind = found[1] if names.isdisjoint(found[2]) else key
+            kind = found if names.isdisjoint(named) else key
             (alike.add(key) if kind in first else first.add(kind))
-    _kinds.keep(id(own), (own, known))
     return frozenset(alike)
 
 
@@ -77,17 +75,29 @@ def of_all(find: Callable[[Contribution], Iterable[T]], few: Contribution, merge
     return find(merged) if few is merged or any(True for _ in find(few)) else ()
 
 
+def kind_of(service: Service, facts: Facts) -> Hashable | None:
+    """Return the very same value for all services that are alike, but for their names; None if it is not looked at."""
+    if service.command not in _PROGRAMS or service.type != "unix":
+        return None
+    own = facts.own_by_text
+    return _kinds.of(service, (own,), partial(_kind, service, own))[0]
+
+
 def _kind(service: Service, own: ByText) -> tuple[Hashable, tuple[str, ...]]:
     """Return what services have in common that are alike, and the texts with which this one may name a service."""
     options, named = list[tuple[str, str]](), list[str]()
     for one in service.overrides:
         is_plain = one.name in VARYING and _is_plain(one.name, one.value, own)
-        options.append((one.name, "" if is_plain else one.value))
+        bound = own[one.value] if is_plain and one.name in _BIND else None
+        options.append((one.name, _IN_GENERAL[bound.is_loopback if bound else None] if is_plain else one.value))
         if is_plain and one.name != _TAG:
             named += (one.value, *(one.value.split(":") if ":" in one.value else ()))
     fields = (service.private, service.unprivileged, service.chroot, service.wakeup, service.maxproc)
     place = service.where.file.partition("/")[0]
-    return (place, service.command, fields, service.arguments, tuple(options)), tuple(named)
+    kind = place, service.command, fields, service.arguments, tuple(options)
+    if (known := _known.used(kind)) is None:
+        _known.keep(kind, known := kind)
+    return known, tuple(named)
 
 
 def _is_plain(name: str, value: str, own: ByText) -> bool:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from reconciler.features.domains import DOMAIN
 from reconciler.model import BESIDE, Effect, Kind
+from reconciler.postfix.alike import kind_of
 from reconciler.postfix.references import holds_tables, own_name, tables_in
 from reconciler.postfix.scopes import Scope, words
 from reconciler.postfix.tables import PATTERN_TYPES
@@ -86,6 +87,7 @@ class Kinds:
     main: Scope
     changed: Changed | None = None
     _settings: Mapping[str, tuple[tuple[str, str], ...]] = field(init=False)
+    _of_alike: dict[int, tuple[Hashable, Hashable]] = field(init=False, default_factory=dict, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_settings", _of_names(self.main))
@@ -114,6 +116,15 @@ class Kinds:
 
     def kind(self, service: Service) -> Hashable:
         """Return what services have in common that behave alike."""
+        alike = None if service.name in self._settings else kind_of(service, self.main.facts)
+        if alike is None:
+            return self._kind(service)
+        known = self._of_alike.get(id(alike))
+        if known is None:
+            known = self._of_alike[id(alike)] = alike, self._kind(service)
+        return known[1]
+
+    def _kind(self, service: Service) -> Hashable:
         fields = (service.type, service.private, service.unprivileged, service.chroot, service.wakeup, service.maxproc)
         options = {option.name: self._option(option) for option in service.overrides if option.name != _TAG}
         arguments = tuple([_USER.sub(self._user, argument) for argument in service.arguments])
@@ -179,7 +190,12 @@ def with_few_scopes(main: Scope) -> Scope:
     The files, the tables and the servers that all services name are named by these.
     """
     first: dict[Hashable, Service] = {}
+    alike: dict[int, Hashable] = {}  # by their places in memory, which they keep as long as they are in here
     for service in main.merged.entries:
+        if (kind := kind_of(service, main.facts)) is not None:
+            if id(kind) in alike:
+                continue
+            alike[id(kind)] = kind
         name = "" if service.type == "unix" else service.name
         options = tuple((one.name, one.value) for one in service.overrides if not _is_plain(one))
         first.setdefault((name, service.type, service.chroot, service.command, service.arguments, options), service)

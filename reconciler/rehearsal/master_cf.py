@@ -74,16 +74,24 @@ def played_master(main: Scope, services: tuple[Service, ...], ports: list[int], 
 
     The injector has a way to each agent that is *fed*.
     """
-    lines = [_shown(service, number, main) for number, service in enumerate(services)]
+    usual = main.value("default_process_limit")
+    lines = [_shown(service, number, main, usual) for number, service in enumerate(services)]
     for number, service in enumerate(services):
         if service.type == "pass" and service.command == "smtpd":
             twin = replace(service, name=str(twin_port(number, ports)), type="inet", private="n")
-            lines.append(_shown(twin, number, main))
+            lines.append(_shown(twin, number, main, usual))
     return "\n".join([*lines, show_service(_injector(main, services, ports[0], fed)), ""])
 
 
-def _shown(service: Service, number: int, main: Scope) -> str:
-    """Return the service as a line with its tag; the last value of an option takes effect."""
+def _shown(service: Service, number: int, main: Scope, usual: str) -> str:
+    """Return the service as a line with its tag; the last value of an option takes effect.
+
+    *usual* is the process limit of services without one of their own.
+    """
+    limit = _limit(service, usual)
+    if service.command in _CLIENTS and not service.arguments and not any(":" in one.value for one in service.overrides):
+        kept = [option for option in service.overrides if option.name != "syslog_name"]
+        return f"{show_service(service, kept, limit)} -o syslog_name=r{number}"  # as of thousands of sites
     options = {"syslog_name": f"r{number}"} | _PLAYED.get(service.command, {}) | _awake(service, main)
     kept = [
         replace(option, value=without_databases(option.value)) if ":" in option.value else option
@@ -91,12 +99,12 @@ def _shown(service: Service, number: int, main: Scope) -> str:
         if option.name not in options
     ]
     added = [Parameter(name, value, service.where) for name, value in options.items()]
-    return show_service(service, [*kept, *added], _limit(service, main))
+    return show_service(service, [*kept, *added], limit)
 
 
-def _limit(service: Service, main: Scope) -> str:
+def _limit(service: Service, usual: str) -> str:
     """Return the process limit of a service; 0 is none (master(5))."""
-    limit = main.value("default_process_limit") if service.maxproc == "-" else service.maxproc
+    limit = usual if service.maxproc == "-" else service.maxproc
     is_few = is_digits(limit) and 0 < as_number(limit) <= _MOST_CLIENTS
     return service.maxproc if is_few or service.command not in _CLIENTS else str(_MOST_CLIENTS)
 

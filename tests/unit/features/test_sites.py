@@ -47,6 +47,24 @@ def test_a_site_with_an_address_brings_a_service_and_rows_for_its_domains() -> N
     assert not [finding for finding in linted(desired(files=BOTH), KNOWN) if finding.is_error]
 
 
+def test_a_site_that_did_not_change_brings_the_very_same_service_for_as_long_as_all_else_is_the_same() -> None:
+    text = "domains: [same.example]\ndelivery: {address: 192.0.2.10, helo: same.example}\n"
+    for _ in range(2):  # its file is known to be valid from then on
+        first = compose(desired(files={"sites/site1/site.yaml": text}), KNOWN)
+    again = compose(desired(files={"sites/site1/site.yaml": text, "sites/site2/site.yaml": "{}\n"}), KNOWN)
+    assert again.services["site1-out/unix"] is first.services["site1-out/unix"]
+    assert again.tables["site_transport"].at(1) == first.tables["site_transport"].at(1)
+    moved = compose(desired(files={"sites/site3/site.yaml": text}), KNOWN).services["site3-out/unix"]
+    assert moved
+    assert (moved.name, moved.where.file) == ("site3-out", "sites/site3/site.yaml")
+    longer = compose(desired(files={"sites/site1/site.yaml": f"# a comment\n{text}"}), KNOWN)
+    assert longer.tables["site_transport"].at(1).line == first.tables["site_transport"].at(1).line + 1
+    wrapped = desired(None, {"sites/site1/site.yaml": text}, smart_host={"nexthop": "[relay.example]:465"})
+    service = compose(wrapped, KNOWN).services["site1-out/unix"]
+    assert service
+    assert "smtp_tls_wrappermode" in {one.name for one in service.overrides}
+
+
 def test_both_families_leave_by_one_service_and_an_old_postfix_is_not_asked_for_more() -> None:
     both = {"sites/site7/site.yaml": "delivery: {address: [192.0.2.10, '2001:db8::10'], helo: one.example}\n"}
     options = services(both)["site7-out"]

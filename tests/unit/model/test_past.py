@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from reconciler.model.past import Past, condensed, forget_oldest, forget_passes
+import weakref
+from itertools import count
+
+from reconciler.model.past import Past, PastOf, condensed, forget_oldest, forget_passes
 
 
 def test_the_least_recently_used_value_is_dropped_for_another() -> None:
@@ -70,3 +73,26 @@ def test_what_an_answer_depends_on_is_the_same_for_equal_values_and_another_for_
 def test_a_function_stands_for_itself_so_that_no_other_takes_its_place() -> None:
     assert condensed((lambda: 1, "x")) != condensed((lambda: 2, "x"))
     assert condensed((test_a_value_is_taken_once,)) == (test_a_value_is_taken_once,)
+
+
+def test_a_value_is_made_once_of_a_thing_and_what_is_given_and_anew_for_another() -> None:
+    past, numbers = PastOf[int](2), count(1)
+
+    def of(thing: object, *given: object) -> int:
+        return past.of(thing, given, lambda: next(numbers))
+
+    first, second = ["a"], ["a"]
+    assert [of(first, 1), of(first, 1), of(second, 1), of(first, 2), of(first, 2), of(first, 1)] == [1, 1, 2, 3, 3, 4]
+
+
+def test_a_thing_stays_as_long_as_what_was_made_of_it_so_that_no_other_has_its_place() -> None:
+    class Thing:
+        pass
+
+    past, thing = PastOf[str](1), Thing()
+    past.of(thing, (), lambda: "made")
+    there = weakref.ref(thing)
+    del thing
+    assert there() is not None
+    past.of(Thing(), (), lambda: "another")
+    assert there() is None

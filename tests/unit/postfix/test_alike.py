@@ -109,3 +109,22 @@ def test_where_few_are_alike_each_is_looked_at(monkeypatch: pytest.MonkeyPatch) 
     contribution = merged(SITES)
     monkeypatch.setattr(alike, "FEWEST", len(with_alike(contribution, HOST).alike) + 1)
     assert with_alike(contribution, HOST) is contribution
+
+
+def test_an_empty_greeting_and_an_address_of_loopback_are_like_no_plain_one() -> None:
+    lines = [
+        client(f"smtp_helo_name={name}", name=f"a{number}") for number, name in enumerate(("a.test", "", "b.test"))
+    ]
+    lines += [client(f"smtp_bind_address={one}", name=f"b{one[:2]}") for one in ("127.0.0.1", "10.0.0.1")]
+    found = merged({"master.d/a.cf": "".join(lines)})
+    assert with_alike(found, HOST).alike - {"relay/unix"} == {"a2/unix"}
+
+
+def test_kinds_are_the_very_same_for_services_that_are_alike_and_made_once_for_a_service() -> None:
+    found = merged({"master.d/a.cf": client("smtp_helo_name=a.test") + client("smtp_helo_name=b.test", name="b")})
+    one, other = (found.services[key] for key in ("a/unix", "b/unix"))
+    assert one
+    assert other
+    assert alike.kind_of(one, HOST) is alike.kind_of(other, HOST) is alike.kind_of(one, HOST)
+    assert alike.kind_of(replace(other, chroot="y"), HOST) != alike.kind_of(one, HOST)
+    assert alike.kind_of(replace(one, type="inet"), HOST) is None
