@@ -17,13 +17,13 @@ from typing import TYPE_CHECKING, TypeVar
 
 from reconciler.features.domains import DOMAIN
 from reconciler.model import BESIDE, Effect, Kind
-from reconciler.postfix.alike import kind_of
+from reconciler.postfix.alike import FEWEST, kind_of
 from reconciler.postfix.references import holds_tables, own_name, tables_in
 from reconciler.postfix.scopes import Scope, words
 from reconciler.postfix.tables import PATTERN_TYPES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 
     from reconciler.model import Change, Parameter, Plan, Service
 
@@ -102,6 +102,24 @@ class Kinds:
             lambda number: self.is_changed(services[number]),
             most_kinds=None if self.changed is None or self.changed.everywhere else MOST_KINDS,
         )
+
+    def represented(self, played: Collection[int]) -> dict[int, int]:
+        """Return many services that are neither *played* nor changed, each with one of them that is exactly like it.
+
+        Numbers stand for services. What is like it but for a name, an address of the host and a tag can do its work.
+        """
+        services, found = self.main.merged.entries, dict[int, int]()
+        alike: dict[int, tuple[Hashable, list[int]]] = {}
+        for number, service in enumerate(services):
+            kind = None if service.name in self._settings else kind_of(service, self.main.facts)
+            if kind is not None:
+                alike.setdefault(id(kind), (kind, []))[1].append(number)
+        for _, numbers in alike.values():
+            first = next((number for number in numbers if number in played), numbers[0])
+            if len(numbers) >= FEWEST:
+                others = (number for number in numbers if number != first and number not in played)
+                found |= dict.fromkeys((number for number in others if not self.is_changed(services[number])), first)
+        return found
 
     def is_changed(self, service: Service) -> bool:
         """Return whether the commit adds or changes a service, or a table that its options name."""

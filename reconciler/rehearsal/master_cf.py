@@ -69,13 +69,15 @@ def twin_port(number: int, ports: list[int]) -> int:
     return ports[1 + number % (len(ports) - 1)]
 
 
-def played_master(main: Scope, services: tuple[Service, ...], ports: list[int], fed: Sequence[int]) -> str:
+def played_master(
+    main: Scope, services: tuple[Service, ...], ports: list[int], fed: Sequence[int], left_out: Collection[int] = ()
+) -> str:
     """Return the text of master.cf: the services, twins of those behind postscreen, and the injector.
 
-    The injector has a way to each agent that is *fed*.
+    The injector has a way to each agent that is *fed*. Services are left out by their numbers.
     """
     usual = main.value("default_process_limit")
-    lines = [_shown(service, number, main, usual) for number, service in enumerate(services)]
+    lines = [_shown(service, number, main, usual) for number, service in enumerate(services) if number not in left_out]
     for number, service in enumerate(services):
         if service.type == "pass" and service.command == "smtpd":
             twin = replace(service, name=str(twin_port(number, ports)), type="inet", private="n")

@@ -114,18 +114,16 @@ def write(desired: Desired, facts: Facts, merged: Contribution, changed: Changed
     fed = kinds.chosen(agents(main, names))
     played = [_flow(f"flow-{n}", flow, goal, main) for n, (flow, goal) in enumerate(reached) if goal]
     sent = sum(len(one["recipients"]) for one in (*dialogues, *played)) + 2 * len(fed)
+    # A flow may expect one of them, by its tag.
+    left_out = {} if flows else kinds.represented({*spoken_to, *fed})
     play = messages.Play(
-        room=_room(told, len(services), sent),
+        room=_room(told, services, sent, left_out),
         world=_world(told, services, listeners, flows),
         dialogues=dialogues,
         recipients=tried,
         asked=recipients.asked(listed),
         listings=[one.listing for one in listed if one.listing],
-        submission=messages.Submission(
-            program=main.value("sendmail_path"),
-            recipient=tried[0],
-            picks_up=any(one.command == "pickup" for one in main.merged.entries),
-        ),
+        submission=_submission(main, tried[0]),
         injector=injector,
         agents=[messages.Agent(name=f"agent-{n}", recipients=agent_recipients(n)) for n in fed],
         flows=played,
@@ -139,7 +137,7 @@ def write(desired: Desired, facts: Facts, merged: Contribution, changed: Changed
         databases=outside.databases(told.merged, facts),
         doubted=named.doubted(told),
         ports=frozenset(facts.ports),
-        master_cf=played_master(main, services, ports, fed),
+        master_cf=played_master(main, services, ports, fed, left_out),
         routed=names,
         played=frozenset(services[number].key for number in (*spoken_to, *fed)),
         facts=facts,
@@ -148,10 +146,15 @@ def write(desired: Desired, facts: Facts, merged: Contribution, changed: Changed
     )
 
 
+def _submission(main: Scope, recipient: str) -> messages.Submission:
+    picks_up = any(one.command == "pickup" for one in main.merged.entries)
+    return messages.Submission(program=main.value("sendmail_path"), recipient=recipient, picks_up=picks_up)
+
+
 # ---- the room and the world ------------------------------------------------------------------------------------------
 
 
-def _room(main: Scope, services: int, sent: int) -> messages.Room:
+def _room(main: Scope, services: tuple[Service, ...], sent: int, left_out: Mapping[int, int]) -> messages.Room:
     mailboxes = main.value("virtual_mailbox_base")
     parameters = messages.Parameters(
         queue_directory=main.value("queue_directory"),
@@ -173,13 +176,19 @@ def _room(main: Scope, services: int, sent: int) -> messages.Room:
         folders_of_caches=sorted({path.rpartition("/")[0] for path in named.caches(main)}),
         programs=_programs(main),
         chroot=any(service.chroot == "y" for service in main.merged.entries),
+        sockets={_socket(services[number]): services[other].name for number, other in left_out.items()},
         limits=messages.Bounds(
             space=_space(main),
-            memory=_MEMORY + services * _MORE_MEMORY,
-            processes=_PROCESSES + services * _MORE_PROCESSES,
+            memory=_MEMORY + len(services) * _MORE_MEMORY,
+            processes=_PROCESSES + len(services) * _MORE_PROCESSES,
             more_seconds=max(sent - _LITTLE, 0) * _MORE_SECONDS,
         ),
     )
+
+
+def _socket(service: Service) -> str:
+    """Return the socket of a service, below the queue_directory."""
+    return f"{'public' if service.private == 'n' else 'private'}/{service.name}"
 
 
 def _programs(main: Scope) -> dict[str, str]:

@@ -143,7 +143,8 @@ class Room(TypedDict):
     Of *folders_of_files* the files are shown. *folders_of_caches* can be written, with the owner and the mode that they
     have on the host. A folder of *programs* is shown if a file of that name is in it. The files of one of the *chains*
     are loaded together. *compiled* has the type and the suffix of each table that is read in a compiled form, by its
-    path; *texts* are what stands in the files of secret tables instead.
+    path; *texts* are what stands in the files of secret tables instead. *sockets* are those below the queue_directory
+    that lead to the one of another service, each with its name.
     """
 
     parameters: Parameters
@@ -156,6 +157,7 @@ class Room(TypedDict):
     folders_of_caches: list[str]
     programs: dict[str, str]
     chroot: bool
+    sockets: dict[str, str]
     limits: Bounds
 
 

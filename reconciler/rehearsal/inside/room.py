@@ -92,7 +92,7 @@ def build(request: Request) -> Built:
     _enter()
     laid.mount("proc", Path("/proc"), "proc", laid.NOSUID | laid.NODEV)
     laid.mount("none", Path("/proc"), flags=laid.READ_ONLY)  # sysctls are the host's own
-    fill(room["parameters"], data, chroot=room["chroot"])
+    fill(room["parameters"], data, room["sockets"], chroot=room["chroot"])
     for name in room["folders"]:
         with suppress(OSError):  # it is part of what is shown, or Postfix says why it can't be
             made(Path(name), 0o1777)

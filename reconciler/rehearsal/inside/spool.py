@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from reconciler.rehearsal.inside.messages import Parameters
     from reconciler.rehearsal.inside.shown import Reached
@@ -33,9 +33,10 @@ class Unusable(Exception):  # noqa: N818 - it is the configuration that is wrong
     """A folder that the configuration names can't be used, on the host as little as here."""
 
 
-def fill(parameters: Parameters, data: Reached | None, *, chroot: bool) -> None:
+def fill(parameters: Parameters, data: Reached | None, sockets: Mapping[str, str], *, chroot: bool) -> None:
     """An empty queue, as ``postfix post-install`` would leave it, but in a hundredth of the time.
 
+    Of *sockets*, each leads to another one in its folder.
     *data* is the host's data_directory: one that exists has the owner and the mode that it has on the host.
     """
     owner, drop = pwd.getpwuid(0), 0
@@ -49,6 +50,8 @@ def fill(parameters: Parameters, data: Reached | None, *, chroot: bool) -> None:
         for name, mode in (("maildrop", 0o1730), ("public", 0o2710)):
             os.chown(folder(queue / name), owner.pw_uid, drop)
             (queue / name).chmod(mode)  # chown clears the set-id bits
+        for name, other in sockets.items():
+            os.symlink(other, f"{queue}/{name}")  # noqa: PTH211 - there are thousands
         folder(queue / "pid")
         if chroot:
             _copies(_CHROOT, queue / "etc")

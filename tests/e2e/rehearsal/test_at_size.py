@@ -62,6 +62,15 @@ def test_of_many_sites_those_that_change_are_played_and_one_that_is_not_like_the
     assert len(done.report["agents"]) < 8
 
 
+def test_mail_for_one_of_many_that_are_not_played_is_delivered_by_one_that_is_like_it(prepared: Host) -> None:
+    routed = {"mynetworks": "192.0.2.0/24", "relay_domains": "r.test", "relay_transport": "site300-out"}
+    done = rehearse(prepared, {"parameters": routed})
+    assert not done.trouble
+    assert done.findings == []
+    sent = [one for one in done.report["received"] if any(to.endswith("@r.test") for to in one["recipients"])]
+    assert {one["helo"] for one in sent} == {"mail.d1.test"}
+
+
 def test_many_flows_and_sites_pass_together(prepared: Host) -> None:
     """They share connections, and each still meets its own end."""
     flows = re.sub(r"@(far\d)\.test, expect: {", r"@\1.test, expect: {nexthop: \1.test, ", flows_of(150))

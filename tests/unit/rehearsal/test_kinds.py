@@ -43,11 +43,37 @@ def of_sites(done: Script) -> list[str]:
     return [name for name in agents(done) if name.startswith("site")]
 
 
-def test_of_sites_that_deliver_alike_a_few_are_played_and_all_stand_in_master_cf() -> None:
+def in_master_cf(done: Script) -> list[str]:
+    """Return the services of sites that run, and look that the socket of each other one leads to one of them."""
+    running = [line.split(" ")[0] for line in done.master_cf.split("\n") if line.startswith("site")]
+    every = [service.name for service in done.services if service.name.startswith("site")]
+    sockets = {f"private/{name}": running[0] for name in every if name not in running}
+    assert done.play["room"]["sockets"] == sockets
+    return running
+
+
+def test_of_sites_that_deliver_alike_a_few_are_played_and_stand_for_all_in_master_cf() -> None:
     done = played({})
-    assert of_sites(done) == ["site1-out", "site2-out"]
+    assert of_sites(done) == in_master_cf(done) == ["site1-out", "site2-out"]
     assert {"smtp", "local"} <= set(agents(done))
-    assert done.master_cf.count("-out unix") == SITES
+
+
+def test_a_site_that_changes_or_is_like_no_other_stands_in_master_cf_itself_and_with_flows_all_do() -> None:
+    files = {
+        "master.d/site5-a.cf": "site5-odd unix - - n - - smtp\n  -o smtp_helo_timeout=9\n",
+        "master.d/site6-a.cf": "site6-two unix - - n - 2 smtp\n",
+    }
+    done = played(files, Changed(frozenset({"site30-out/unix"})))
+    assert in_master_cf(done) == ["site1-out", "site30-out", "site5-odd", "site6-two"]
+    done = played({"flows/x.yaml": "a: {to: root@mx.test.example, expect: accepted}\n"})
+    assert len(in_master_cf(done)) == SITES
+    assert len(in_master_cf(played({}, None))) == SITES
+    assert len(in_master_cf(played({}, sites=9))) == 9
+
+
+def test_a_site_that_main_cf_has_a_setting_for_stands_in_master_cf_itself() -> None:
+    mail = state(Size(sites=1))["mail.yaml"] + "  site7-out_destination_concurrency_limit: '3'\n"
+    assert in_master_cf(played({"mail.yaml": mail})) == ["site1-out", "site2-out", "site7-out"]
 
 
 def test_every_site_that_a_commit_adds_or_changes_is_played() -> None:
@@ -179,7 +205,7 @@ def test_services_that_say_the_same_are_searched_once_and_others_each() -> None:
     assert len(with_few_scopes(main).merged.entries) < 60
     assert {"/srv/one.lmdb", "/srv/two.lmdb", "/srv/ca.pem", "/srv/deliver"} <= set(done.play["room"]["files"])
     assert {"kind": "milter", "address": "127.0.0.1", "port": 9999, "near": True} in done.play["world"]["stand_ins"]
-    assert done.master_cf.count("smtp_helo_name=x") == 500
+    assert done.master_cf.count("smtp_helo_name=x") == 500 - len(done.play["room"]["sockets"]) == 2
 
 
 def test_a_deployed_file_may_be_read_by_any_service() -> None:
