@@ -220,7 +220,7 @@ def _unused(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Fi
     if not files:
         return
     settings = {word for scope in scopes(merged, facts) for one in scope.written for word in _words(one.value.encode())}
-    settings |= {word for service in merged.entries for word in _words(" ".join(service.arguments).encode())}
+    settings |= {word for service in merged.distinct for word in _words(" ".join(service.arguments).encode())}
     inside = {one.path: _words(one.content[:_LARGEST]) for one in merged.files.values()}
     counted = Counter(word for words in inside.values() for word in words)
     tables = (table.source[:_LARGEST] for table in merged.tables.values() if b"/" in table.source[:_LARGEST])

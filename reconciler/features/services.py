@@ -196,8 +196,8 @@ def _changed(key: str, old: Service | None, change: ServiceChange, desired: Desi
 
 def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Finding]:
     """Check that every service can start, and that the services that mail needs exist."""
-    unused = idle((service for service in merged.entries if programs_of(service)), merged, facts)
-    for service in merged.entries:
+    unused = idle((service for service in merged.distinct if programs_of(service)), merged, facts)
+    for service in merged.distinct:
         yield from _program(service, facts)
         yield from _limits(service)
         for path in programs_of(service) if service.key not in unused else ():  # else it never starts
@@ -324,7 +324,7 @@ def _verifies(scope: Scope) -> bool:
 
 def mentioned(merged: Contribution, facts: Facts) -> Mentioned:  # noqa: ARG001 - a Feature
     """Return the paths of the programs that pipe(8) and spawn(8) run."""
-    return Mentioned(paths=frozenset(path for service in merged.entries for path in programs_of(service)))
+    return Mentioned(paths=frozenset(path for service in merged.distinct for path in programs_of(service)))
 
 
 PASSING = frozenset({"missing-program"})

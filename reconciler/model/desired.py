@@ -131,3 +131,10 @@ class Contribution:
     def entries(self) -> list[Service]:
         """Return the services that are not removed, in the order of master.cf."""
         return [service for service in self.services.values() if service]
+
+    @property
+    def distinct(self) -> list[Service]:
+        """Return those of the services of which none before is like them, for what has nothing to do with names."""
+        if not self.alike:
+            return self.entries
+        return [service for key, service in self.services.items() if service and key not in self.alike]

@@ -183,7 +183,7 @@ def named_tables(merged: Contribution, facts: Facts) -> frozenset[tuple[str, tup
             references = (one for one in tables_of(scope, parameter) if one.type in facts.map_types)
             found |= {(str(one), tuple(paths_of(one, facts))) for one in references}
             found |= {(path, (path,)) for path in lists_of(scope, parameter)}
-    if any(service.chroot == "y" for service in merged.entries):
+    if any(service.chroot == "y" for service in merged.distinct):
         path = names_in_jail(merged, facts)
         found.add((path, (path,)))
     return frozenset(found)
@@ -222,7 +222,7 @@ def _programs_with(scope: Scope, parameter: Parameter, file: str) -> frozenset[s
     reads = scope.facts.reads
     if parameter.name in reads.get(_WITHOUT_TABLES, ()):
         return frozenset()
-    services = [scope.service] if scope.service else scope.merged.entries
+    services = [scope.service] if scope.service else scope.merged.distinct
     found = {one.command for one in services if parameter.name in reads.get(one.command, ())} - {"smtpd"}
     found |= {"proxymap"} if f"proxy:{file}" in parameter.value else set()
     return frozenset(reading(one, file) for one in found)

@@ -101,7 +101,7 @@ def _written(main: Scope, *names: str) -> list[Parameter]:
 
 def _passwd_in_jail(main: Scope) -> bool:
     """Return whether Debian's script copies the users into a chroot, which needs its folder etc."""
-    jailed = any(service.chroot == "y" for service in main.merged.entries)
+    jailed = any(service.chroot == "y" for service in main.merged.distinct)
     users = main.value("local_recipient_maps")
     return jailed and bool(main.facts.files.get(START_SCRIPT)) and _PASSWD in users and f"proxy:{_PASSWD}" not in users
 

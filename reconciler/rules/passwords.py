@@ -54,7 +54,7 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
             if how := _instead(parameter, facts, named):
                 what = f"{parameter.name} holds a password in plain text, which every user can read, and which would"
                 yield scope.finding(RULE, parameter, f"{what} stay in the history; {how} {_EXPOSED}")
-    for service in merged.entries:
+    for service in merged.distinct:
         if _in_arguments(service):
             what = "its arguments hold a password in plain text, which every user can read, and which would stay in the"
             how = "history; have the program read it from a file, files/PATH.age"

@@ -37,7 +37,7 @@ _NAMES = names(
 
 def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Finding]:  # noqa: ARG001 - as a Feature's
     """Check that pipe and spawn can run each command."""
-    commands = [service for service in merged.entries if service.command in _ATTRIBUTES]
+    commands = [service for service in merged.distinct if service.command in _ATTRIBUTES]
     unused = idle(commands, merged, facts)
     for service in commands:
         given = [word[1:-1].strip(SPACE) if word.startswith("{") else word for word in service.arguments]

@@ -92,7 +92,7 @@ def _policies(main: Scope, tables: Mapping[str, Table]) -> Iterator[Finding]:
     """Yield rows of smtp_tls_policy_maps that need an authority or a fingerprint that is not set."""
     parameter = main.parameter("smtp_tls_policy_maps")
     # Any smtp service may read the table with its own options, so an option of one service counts for all.
-    own = {override.name for service in main.merged.entries for override in service.overrides}
+    own = {override.name for service in main.merged.distinct for override in service.overrides}
     vouched = any(main.value(name).strip(SPACE) or name in own for name in _AUTHORITIES) or main.is_on(
         "tls_append_default_CA"
     )

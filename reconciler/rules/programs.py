@@ -61,7 +61,7 @@ def _reason(access: Access, facts: Facts) -> str | None:
 
 
 def _of_services(merged: Contribution) -> Iterator[tuple[Service, Access]]:
-    for service in merged.entries:
+    for service in merged.distinct:
         if service.command not in _RUNNERS:
             continue
         given = [word.strip("{}" + SPACE) for word in service.arguments]

@@ -40,7 +40,7 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
     """Check that a program reads each setting, and that it can run."""
     if facts.reads:
         limits = ServiceLimits(merged.entries)  # features/parameters.py reports these as options
-        commands = {service.command for service in merged.entries} & facts.reads.keys()
+        commands = {service.command for service in merged.distinct} & facts.reads.keys()
         used = {command: _acted_on(command, facts) for command in commands}
         for scope in scopes(merged, facts):
             if scope.service and scope.service.command in used:
@@ -131,7 +131,7 @@ def _names(scope: Scope, name: str) -> list[str]:
 
 def _settings(main: Scope) -> Iterator[Finding]:
     """Yield one warning for the settings that only the same programs read, none of which runs or is reached."""
-    facts, started = main.facts, {service.command for service in main.merged.entries}
+    facts, started = main.facts, {service.command for service in main.merged.distinct}
     unreached = unreached_agents(main.merged, facts)
     started |= {"master", *(facts.reads.keys() - facts.programs)}  # the others are commands
     running = started & facts.reads.keys() - unreached

@@ -48,7 +48,7 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
 
 def _arguments(merged: Contribution) -> set[str]:
     """Return the words of all commands: a program that another service runs may name a service."""
-    return words_in(word for service in merged.entries for word in service.arguments)
+    return words_in(word for service in merged.distinct for word in service.arguments)
 
 
 mentioned = nothing_mentioned
