@@ -111,7 +111,8 @@ class Kinds:
         services, found = self.main.merged.entries, dict[int, int]()
         alike: dict[int, tuple[Hashable, list[int]]] = {}
         for number, service in enumerate(services):
-            kind = None if service.name in self._settings else kind_of(service, self.main.facts)
+            has_own = service.name in self._settings or "/" in service.name  # which would be a socket in no folder
+            kind = None if has_own else kind_of(service, self.main.facts)
             if kind is not None:
                 alike.setdefault(id(kind), (kind, []))[1].append(number)
         for _, numbers in alike.values():

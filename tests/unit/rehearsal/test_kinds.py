@@ -71,6 +71,13 @@ def test_a_site_that_changes_or_is_like_no_other_stands_in_master_cf_itself_and_
     assert len(in_master_cf(played({}, sites=9))) == 9
 
 
+def test_a_service_that_would_listen_in_another_folder_stands_in_master_cf_itself() -> None:
+    lines = "".join(f"a/s{one} unix - - n - - smtp\n  -o smtp_helo_name=x{one}.test\n" for one in range(40))
+    done = played({"master.d/m.cf": lines}, sites=0)
+    assert done.master_cf.count("smtp_helo_name=x") == 40
+    assert done.play["room"]["sockets"] == {}
+
+
 def test_a_site_that_main_cf_has_a_setting_for_stands_in_master_cf_itself() -> None:
     mail = state(Size(sites=1))["mail.yaml"] + "  site7-out_destination_concurrency_limit: '3'\n"
     assert in_master_cf(played({"mail.yaml": mail})) == ["site1-out", "site2-out", "site7-out"]
