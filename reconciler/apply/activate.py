@@ -49,6 +49,8 @@ _OF_HOST = frozenset({
 """What the kernel says when this host has a trouble, and no configuration is to blame."""
 _IDLE, _MOST_IDLE = 0.1, 0.4
 """Seconds for the next idle daemon to end after a reload, and for all of them, beside that."""
+_OF_A_SERVICE = 0.0005
+"""Seconds that master takes at most to read a service of master.cf, before the first idle daemon ends."""
 _LAST_WORDS = 5.0
 """Seconds between the last line of a master that was stopped and the moment in which its end is seen, at most."""
 
@@ -124,11 +126,11 @@ def go_live(
         since = boot_clock()  # a process from between the rename and this has the old options
         activate(step, before, after, edges)
         reached = True
+        services = _services(generation, edges, known.places)
         if step is Activation.RELOAD:
-            let_go(old, after)
+            let_go(old, after, len(services))
         left = take_along(before, after, edges.host)
         edges.say("verify")
-        services = _services(generation, edges, known.places)
         expected = replace(
             _expected(after, services, log, mark, edges, since=since),
             asked=known.asked, before=known.before, confirmed=known.confirmed, faults=known.faults,
@@ -151,13 +153,15 @@ def go_live(
         return Verified(after, tuple(known.places.of_all(failed)), unable=unable, unread=unread)
 
 
-def let_go(old: frozenset[int], instance: postfix.Instance) -> None:
+def let_go(old: frozenset[int], instance: postfix.Instance, services: int) -> None:
     """Wait a little until idle daemons of before a reload have ended; those that serve a client may stay for long.
+
+    master reads all its *services* first, of which there may be thousands.
 
     An old smtpd that gets a client meanwhile waits for a second for anvil(8), which has ended. As long as it serves,
     master may take it for one that is free and start no other, so that all clients wait.
     """
-    left, until = old, time.monotonic() + _IDLE
+    left, until = old, time.monotonic() + _IDLE + services * _OF_A_SERVICE
     end = until + _MOST_IDLE
     while left and time.monotonic() < min(until, end):
         time.sleep(POLL / 4)

@@ -39,15 +39,19 @@ def test_a_master_that_ran_on_after_its_last_words_was_not_stopped(
 
 
 @pytest.mark.parametrize(
-    ("seen", "looks"),
+    ("seen", "services", "looks"),
     [
-        ([{1, 2, 3}, {2, 9}, {9}], 3),  # all of before end, and new ones begin
-        ([set()], 1),
-        ([{1, 2}, {2}, {2}, {2}, {2}], 5),  # one serves a client, which may last
+        ([{1, 2, 3}, {2, 9}, {9}], 30, 3),  # all of before end, and new ones begin
+        ([set()], 30, 1),
+        ([{1, 2}, {2}, {2}, {2}, {2}], 30, 5),  # one serves a client, which may last
+        ([{1, 2, 3}], 30, 3),  # all serve clients
+        ([{1, 2, 3}] * 6 + [set()], 30, 3),
+        ([{1, 2, 3}] * 6 + [set()], 2000, 7),  # which master reads before the first one ends
+        ([{1, 2, 3}] * 6 + [{3}], 2000, 10),
     ],
 )
 def test_after_a_reload_idle_daemons_are_waited_for_and_busy_ones_are_not(
-    seen: list[set[int]], looks: int, monkeypatch: pytest.MonkeyPatch
+    seen: list[set[int]], services: int, looks: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now, looked = [0.0], list[set[int]]()
 
@@ -58,5 +62,5 @@ def test_after_a_reload_idle_daemons_are_waited_for_and_busy_ones_are_not(
 
     monkeypatch.setattr(activate, "time", SimpleNamespace(monotonic=lambda: now[0], sleep=lambda _: None))
     monkeypatch.setattr("reconciler.host.programs.postfix.children", children)
-    activate.let_go(frozenset({1, 2, 3}), Instance(Path("/etc/postfix"), {}))
+    activate.let_go(frozenset({1, 2, 3}), Instance(Path("/etc/postfix"), {}), services)
     assert len(looked) == looks
