@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from reconciler.model import File, Table
-    from reconciler.state.compiled import LiveMaps
+    from reconciler.state.live_files import LiveFiles
 
 SMALLEST = 1 << 18
 """A source of fewer bytes is compiled as fast as its map is changed."""
@@ -45,15 +45,15 @@ class KeyChanges(NamedTuple):
     deleted: tuple[str, ...]
 
 
-def made_from_live(table: Table, source: File, maps: LiveMaps, folder: Path) -> bool:
+def made_from_live(table: Table, source: File, maps: LiveFiles, folder: Path) -> bool:
     """Make the map of a table in *folder*, where its source lies, from the live one; return False if it can't be."""
     if maps.is_of(table.name, source):
-        return maps.copy(table.name, source, folder)
+        return maps.copy_map(table.name, source, folder)
     if table.compiler != "postmap" or table.type not in postmap.CHANGEABLE or len(table.source) < SMALLEST:
         return False
     before = maps.source_of(table.name, source)
     changes = key_changes(before, table) if before is not None else None
-    if changes is None or not maps.copy(table.name, source, folder):
+    if changes is None or not maps.copy_map(table.name, source, folder):
         return False
     if postmap.change(maps.host, folder, table, changes.lines, changes.deleted) and _is_right(
         table, changes, maps, folder
@@ -91,7 +91,7 @@ def _entries(lines: Iterable[bytes]) -> dict[str, str] | None:
     return {words[0].lower(): words[1].rstrip(SPACE) for words in split}
 
 
-def _is_right(table: Table, changes: KeyChanges, maps: LiveMaps, folder: Path) -> bool:
+def _is_right(table: Table, changes: KeyChanges, maps: LiveFiles, folder: Path) -> bool:
     """Return whether a map has as many entries as its source, and answers for what changed as the source says."""
     if postmap.count(maps.host, folder, table) != entry_count(table):
         return False

@@ -26,6 +26,7 @@ from reconciler.model.errors import Unavailable
 from reconciler.state.companions import Companions
 from reconciler.state.digests import Digests
 from reconciler.state.foreign import foreign
+from reconciler.state.live_files import LiveFiles
 from reconciler.state.locks import Locks
 from reconciler.state.manifest import NAME as MANIFEST
 from reconciler.state.manifest import (
@@ -217,7 +218,7 @@ class Generations:
         return self.private / "stage" / name
 
     def stage(self, target: Tree, name: str, mtime: float) -> Stage:
-        """Write *target* and the foreign files into a new folder; compiled maps that are still valid are copied.
+        """Write *target* and the foreign files into a new folder; a large file that is live is copied, and not read.
 
         A foreign file that others may edit is the same file in every generation, for their edits must not be lost.
         """
@@ -232,8 +233,10 @@ class Generations:
             self._carry(path, root, share=self.adopted)
         for below in folders_of(target):
             self._make_folder(root, below)
+        kept = LiveFiles(live, self.host, self.digests) if (live := self.live()) else None
         for path, file in target.items():
-            self.host.write(root / path, file.read(), file.mode, file.owner, mtime)
+            if not (kept and kept.copy(path, file, root)):
+                self.host.write(root / path, file.read(), file.mode, file.owner, mtime)
         return Stage(root, carried)
 
     def _make_folder(self, root: Path, folder: str) -> None:

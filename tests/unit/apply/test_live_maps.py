@@ -14,8 +14,8 @@ from reconciler.host.effects import Completed, Host
 from reconciler.model import File, Table
 from reconciler.postfix import table_changes
 from reconciler.postfix.tables import Entries, count_entries
-from reconciler.state.compiled import LiveMaps
 from reconciler.state.digests import Digests
+from reconciler.state.live_files import LiveFiles
 from reconciler.state.manifest import FileRecord, Generation, digest
 from reconciler.state.source import Source, SourceKind
 
@@ -76,7 +76,7 @@ def made(tmp_path: Path, old: bytes, new: Table, host: Maps, map_of_old: dict[st
     generation = Generation(1, live.parent, "a" * 40, Source(SourceKind.COMMIT), records)
     host.folder = stage
     source = File.of(new.source, compiled=f"{new.compiler} {new.type}")
-    return made_from_live(new, source, LiveMaps(generation, host, Digests()), stage)
+    return made_from_live(new, source, LiveFiles(generation, host, Digests()), stage)
 
 
 def map_in(tmp_path: Path) -> dict[str, str]:
