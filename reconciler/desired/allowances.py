@@ -32,7 +32,7 @@ STAGED = names(
     service-dies service-fails service-silent starttls-not-offered transport-fails warning-in-rehearsal
     """
 )
-_MAY_HOLD = re.compile(rb"#[ \t]*allow[ \t]")
+MAY_HOLD = re.compile(rb"#[ \t]*allow[ \t]")
 _COMMENT = re.compile(
     r"#[ \t]*allow[ \t]+(?P<rule>[a-z0-9-]+)(?:[ \t]+in[ \t]+(?P<within>[^\s:]+)(?=[ \t]*:))?(?P<colon>[ \t]*:)?"
     r"(?P<rest>[^\n]*)$",
@@ -45,7 +45,7 @@ _ASIDE = re.compile(r"\n(?:[ \t]*#[^\n]*\n)*")
 
 def found_in(source: bytes, file: str) -> Iterator[Allowance]:
     """Yield the allowances of a table or of master.d, where a comment has a line of its own; fast if there are none."""
-    if _MAY_HOLD.search(source):
+    if MAY_HOLD.search(source):
         yield from read(source.decode("utf-8", "surrogateescape"), file, lambda _: True, trailing=False)
 
 

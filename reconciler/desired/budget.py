@@ -44,9 +44,9 @@ class Budget:
         """Take a file of master.d."""
         self._take("bytes in master.d", len(content), limits.SERVICES_BYTES, where)
 
-    def take_lines(self, content: bytes, where: Where) -> None:
-        """Take a file of a table."""
-        self._take("lines in tables", content.count(b"\n") + 1, limits.LINES, where)
+    def take_lines(self, amount: int, where: Where) -> None:
+        """Take the lines of a table's file."""
+        self._take("lines in tables", amount, limits.LINES, where)
 
     def take_expanded(self, amount: int, where: Where) -> None:
         """Take a value of main.cf or of a service."""

@@ -12,6 +12,7 @@ from itertools import pairwise
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
+from reconciler.desired import table_memory
 from reconciler.features import databases, site_files, sites, tables
 from reconciler.features.databases import Definition
 from reconciler.features.dns.records import Templates, read_templates
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from reconciler.desired.budget import Budget
     from reconciler.desired.described import AnyTable
     from reconciler.model import File, Tree
+    from reconciler.model.postfix import Unread
 
 COMPILED_TYPES = ("lmdb", "hash", "cdb")
 RESERVED_NAMES = frozenset(
@@ -259,15 +261,24 @@ def read_tables(files: Tree, findings: list[Finding], budget: Budget) -> Iterato
     for base, parts in pieces_by_table.items():
         kind = tables.type_of(base, parts[0][1].partition(".")[2])
         compiler = "" if kind in TEXT_TYPES else "postalias" if base == "aliases" else "postmap"
-        texts = [(path, files[path].read()) for path, _ in parts]
-        for path, content in texts:
-            budget.take_lines(content, Where(path))
+        for path, _ in parts:
+            budget.take_lines(table_memory.lines_of(files[path]), Where(path))
         if kind in CLIENTS:
-            yield from _described(base, kind, texts, findings)
+            yield from _described(base, kind, [(path, files[path].read()) for path, _ in parts], findings)
             continue
-        findings += _continuing(texts)
-        source, pieces = _joined(texts)
+        source, pieces = _source([path for path, _ in parts], files, findings)
         yield Table(name=base, type=kind, source=source, file=parts[0][0], compiler=compiler, pieces=pieces)
+
+
+def _source(
+    paths: list[str], files: Tree, findings: list[Finding]
+) -> tuple[bytes | Unread, tuple[tuple[int, str], ...]]:
+    """Return the source of a table that these files make, and the first line of each piece if there are several."""
+    if len(paths) == 1:
+        return table_memory.source_of(files[paths[0]]), ()
+    texts = [(path, files[path].read()) for path in paths]
+    findings += _continuing(texts)
+    return _joined(texts)
 
 
 def _described(name: str, kind: str, texts: list[tuple[str, bytes]], findings: list[Finding]) -> Iterator[Definition]:
@@ -309,8 +320,6 @@ def _continuing(parts: list[tuple[str, bytes]]) -> Iterator[Finding]:
 
 def _joined(parts: list[tuple[str, bytes]]) -> tuple[bytes, tuple[tuple[int, str], ...]]:
     """Join texts so that each begins on a line of its own; return the text, and the first line of each piece."""
-    if len(parts) == 1:
-        return parts[0][1], ()
     pieces, texts, line = [], [], 1
     for path, text in parts:
         whole = text if text.endswith(b"\n") or not text else text + b"\n"

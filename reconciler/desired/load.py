@@ -30,13 +30,14 @@ from reconciler.desired import (
     yaml_memory,
     yaml_reader,
 )
-from reconciler.desired.allowances import found_in
+from reconciler.desired.allowances import MAY_HOLD, found_in
 from reconciler.desired.budget import BoundedFindings, Budget
 from reconciler.desired.causes import without_consequences
 from reconciler.desired.yaml_reader import Document, at
 from reconciler.features.composition import FEATURES
 from reconciler.model import Desired, Finding, SecretName, Table, Where, did_you_mean, error_at, printable
 from reconciler.model.errors import InvalidSource
+from reconciler.postfix.table_parts import search
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -154,7 +155,7 @@ def _in_text(tables: Iterable[AnyTable], files: Tree) -> Iterator[Allowance]:
     """Yield the allowances of the tables and of master.d."""
     for table in tables:
         if isinstance(table, Table) and not table.pieces:  # its source is the file, and may be large
-            yield from found_in(table.source, table.file)
+            yield from found_in(table.source, table.file) if search(table, MAY_HOLD) else ()
             continue
         for path in described.files(table):
             yield from found_in(files[path].read(), path)

@@ -18,6 +18,7 @@ from functools import partial
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from reconciler.desired import table_memory
 from reconciler.desired.yaml_memory import has_read
 from reconciler.desired.yaml_scalars import counted
 from reconciler.model import File, Finding, Where, error_at
@@ -68,15 +69,16 @@ _Judge = Callable[[str], tuple[int, str, str] | None]
 def clean(files: Tree) -> tuple[Tree, list[Finding]]:
     """Return the files with these faults put right, and a finding for each fault.
 
-    The bytes of small files and of tables are at hand in what is returned, but for those of sites that were seen
-    before.
+    The bytes of small files and of tables that were read are at hand in what is returned, but for those of sites that
+    were seen before.
     """
     changed: dict[str, File] = {}
     findings: list[Finding] = []
     for path, file in files.items():
         if path.startswith(_SITES) and _faultless.used(file.digest):
             continue
-        if (judge := _kind(path)) and not (judge is _yaml and has_read(file)):
+        judge = _kind(path)
+        if judge and not (judge is _yaml and has_read(file)) and not table_memory.known_of(file):
             content = file.read()
             if content.isascii() and b"\0" not in content[:2] and not any(_holds(content, mark) for mark in _MARKS):
                 if len(content) <= _SMALLEST and path.startswith(_SITES) and judge is not _yaml:
@@ -85,6 +87,8 @@ def clean(files: Tree) -> tuple[Tree, list[Finding]]:
                     # Thousands of sites have several small files, and each is read several times; a table has the
                     # bytes of its file.
                     changed[path] = replace(file, read=partial(bytes, content))
+                if path.startswith(_TABLES):
+                    table_memory.keep(file, content)
                 continue
             repaired = judge(path, content, findings)
             if repaired != content:

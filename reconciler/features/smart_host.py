@@ -39,6 +39,7 @@ from reconciler.postfix.nexthops import bad_nexthop, mail_routes
 from reconciler.postfix.numbers import as_number
 from reconciler.postfix.routes import transport_of
 from reconciler.postfix.scopes import Scope
+from reconciler.postfix.table_parts import search
 from reconciler.postfix.tables import Entries
 
 if TYPE_CHECKING:
@@ -318,7 +319,7 @@ def _not_wrapped(section: Schema, desired: Desired, main: Scope) -> Iterator[Fin
 
 def _row_without_nexthop(table: Table, transports: Collection[str]) -> Entry | None:
     """Return the first row that names one of the transports without a next hop."""
-    rows = Entries(table) if _BARE.search(table.source) else ()
+    rows = Entries(table) if search(table, _BARE) else ()
     return next((row for row in rows if row.value.endswith(":") and row.value[:-1].strip(SPACE) in transports), None)
 
 

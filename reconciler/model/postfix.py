@@ -7,10 +7,14 @@ from bisect import bisect_right
 from dataclasses import dataclass
 from functools import cached_property
 from operator import itemgetter
+from typing import TYPE_CHECKING
 
 from reconciler.model.ascii_text import SPACE
 from reconciler.model.finding import Finding, Severity, Where
 from reconciler.model.tree import OTHERS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +62,42 @@ class Service:
         return Finding(rule=rule, where=self.where, text=text, subject=self.key, lasting=lasting)
 
 
+class Unread:
+    """The bytes of a table that are read when they are needed first; their *length* and their sha256 are known."""
+
+    def __init__(self, read: Callable[[], bytes], length: int, digest: str) -> None:
+        self._read, self.length, self.digest = read, length, digest
+
+    @cached_property
+    def content(self) -> bytes:
+        """Return the bytes."""
+        return self._read()
+
+
+class _Source:
+    """The field of a table for its source, which is bytes or Unread, and is bytes for who asks."""
+
+    def __get__(self, table: Table | None, owner: type[Table]) -> bytes:
+        if table is None:
+            raise AttributeError  # which tells dataclass() that the field has no default
+        held = _held_by(table)
+        return held.content if isinstance(held, Unread) else held
+
+    def __set__(self, table: Table, value: bytes | Unread) -> None:
+        vars(table)["source"] = value
+
+
+def _held_by(table: Table) -> bytes | Unread:
+    """Return the source of a table as it is held, without reading it."""
+    held: bytes | Unread = vars(table)["source"]
+    return held
+
+
 @dataclass(frozen=True, kw_only=True)
 class Table:
     """A Postfix table as source text; only code that needs its entries parses it.
+
+    *source* may be given as Unread bytes: who needs its *size* and its *digest* alone does not read it.
 
     *compiler* is ``postmap`` or ``postalias``, and empty for types that Postfix reads as text. *mode* also applies to
     the compiled map. If several files make the table, *pieces* gives the first line and the name of each. If a feature
@@ -69,7 +106,7 @@ class Table:
 
     name: str
     type: str
-    source: bytes
+    source: _Source = _Source()
     file: str
     compiler: str = ""
     mode: int = 0o644
@@ -79,7 +116,14 @@ class Table:
     @cached_property
     def digest(self) -> str:
         """Return the sha256 of its source in hexadecimal, as in File; a large table is read for it once."""
-        return hashlib.sha256(self.source).hexdigest()
+        held = _held_by(self)
+        return held.digest if isinstance(held, Unread) else hashlib.sha256(held).hexdigest()
+
+    @property
+    def size(self) -> int:
+        """Return the number of bytes of its source."""
+        held = _held_by(self)
+        return held.length if isinstance(held, Unread) else len(held)
 
     @property
     def is_secret(self) -> bool:

@@ -17,7 +17,7 @@ from reconciler.postfix.references import own_name, table_inside, tables_of
 from reconciler.postfix.restrictions import LISTS
 from reconciler.postfix.routes import TRANSPORT_MAPS, TRANSPORTS, transport_of
 from reconciler.postfix.scopes import Scope, scopes
-from reconciler.postfix.table_parts import texts
+from reconciler.postfix.table_parts import holds, texts
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
@@ -131,7 +131,7 @@ def _named(main: Scope, known: frozenset[str]) -> set[str]:
     names = {name for text in _values(main) for name in _NAMES.findall(text)}
     for table in main.merged.tables.values():
         if table.compiler != "postalias":
-            names |= texts(table, _NAMES, known) if b":" in table.source else set()
+            names |= texts(table, _NAMES, known) if holds(table, b":") else set()
             names |= texts(table, _ALONE, known) if not table.is_secret else set()
     return names
 

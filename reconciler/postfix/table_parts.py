@@ -20,7 +20,7 @@ from reconciler.postfix.tables import PATTERN_TYPES, count_entries, is_plain
 
 if TYPE_CHECKING:
     import re
-    from collections.abc import Callable, Hashable, Iterable, Iterator
+    from collections.abc import Callable, Collection, Hashable, Iterable, Iterator
 
     from reconciler.model import Finding, Table
 
@@ -71,11 +71,12 @@ class Part(NamedTuple):
 
 _cuts = Past[_Version](32)
 _kept = Past[dict[bytes, Any]](128)
+_beginnings = Past[bytes](32)
 
 
 def is_large(table: Table) -> bool:
     """Return whether what is found in a table is kept by its parts."""
-    return len(table.source) >= SMALLEST
+    return table.size >= SMALLEST
 
 
 def parts_of(table: Table) -> Iterator[Part]:
@@ -97,7 +98,7 @@ def parts_of(table: Table) -> Iterator[Part]:
 
 
 def _only(table: Table) -> Part:
-    return Part(table, 0, len(table.source), 1, bytes.fromhex(table.digest))
+    return Part(table, 0, table.size, 1, bytes.fromhex(table.digest))
 
 
 def each(table: Table, find: Callable[..., T], *by: Hashable) -> Iterator[tuple[Part, T]]:
@@ -130,6 +131,17 @@ def moved(finding: Finding, table: Table, part: Part) -> Finding:
     return replace(finding, where=table.at(part.first - 1 + finding.where.line))
 
 
+def beginning(table: Table, size: int) -> Table:
+    """Return a table of the first whole lines, of so many bytes together; it has the first one in any case."""
+    if table.size <= size:
+        return table
+    text = _beginnings.used((table.digest, size))
+    if text is None:
+        text = table.source[:size].rpartition(b"\n")[0] or table.source.partition(b"\n")[0]
+        _beginnings.keep((table.digest, size), text)
+    return replace(table, source=text)
+
+
 def search(table: Table, pattern: re.Pattern[bytes]) -> bool:
     """Return whether a pattern, which never goes on to a second line, is found in a table."""
     return any(found for _, found in each(table, _is_found, pattern))
@@ -137,6 +149,25 @@ def search(table: Table, pattern: re.Pattern[bytes]) -> bool:
 
 def _is_found(table: Table, pattern: re.Pattern[bytes]) -> bool:
     return bool(pattern.search(table.source))
+
+
+def holds(table: Table, text: bytes) -> bool:
+    """Return whether a text, which is part of a line, is in a table."""
+    return any(found for _, found in each(table, _holds, text))
+
+
+def _holds(table: Table, text: bytes) -> bool:
+    return text in table.source
+
+
+def mentions(table: Table, words: Collection[bytes]) -> bool:
+    """Return whether one of some texts, in lower case, is part of a line of a table, in whatever case."""
+    return any(found for _, found in each(table, _mentions, frozenset(words)))
+
+
+def _mentions(table: Table, words: Collection[bytes]) -> bool:
+    source = table.source.lower()
+    return any(word in source for word in words)
 
 
 def begins_a_line(table: Table, text: bytes) -> bool:

@@ -7,7 +7,7 @@ and one that sends as somebody else. postscreen has a stranger who comes back if
 from __future__ import annotations
 
 import ipaddress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -16,6 +16,7 @@ from reconciler.postfix.numbers import as_number
 from reconciler.postfix.references import own_name, table_inside, tables_in
 from reconciler.postfix.restrictions import depends_on_client
 from reconciler.postfix.scopes import Scope
+from reconciler.postfix.table_parts import beginning
 from reconciler.postfix.tables import PATTERN_TYPES, Entries
 from reconciler.rehearsal.inside import messages
 from reconciler.rehearsal.inside.messages import CLIENT, FORGED, LOGIN, SCREENED
@@ -181,8 +182,7 @@ def _owned(scope: Scope) -> Owned | None:
             reference
         )
         if table and table.type not in PATTERN_TYPES:
-            beginning = replace(table, source=table.source[:_BEGINNING].rpartition(b"\n")[0] or table.source)
-            for entry in islice(Entries(beginning), _MOST_ROWS):
+            for entry in islice(Entries(beginning(table, _BEGINNING)), _MOST_ROWS):
                 owners = split_words(entry.value.replace(",", " "))
                 if not entry.key.startswith("@") and "@" in entry.key and owners and entry.key.isascii():
                     return Owned(entry.key, owners[0])

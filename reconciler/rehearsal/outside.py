@@ -15,12 +15,13 @@ from reconciler.postfix.numbers import as_number
 from reconciler.postfix.references import holds_tables, tables_of
 from reconciler.postfix.restrictions import LISTS, parsed
 from reconciler.postfix.scopes import Scope, scopes, words
+from reconciler.postfix.table_parts import each, holds
 from reconciler.rehearsal.inside.messages import PortServer, SocketServer
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Iterator
 
-    from reconciler.model import Contribution, Facts, Parameter, Service
+    from reconciler.model import Contribution, Facts, Parameter, Service, Table
     from reconciler.rehearsal.inside.messages import StandIn
 
 LOOPBACK = "127.0.0.1"
@@ -50,14 +51,20 @@ def without_databases(text: str) -> str:
 
 
 def texts(main: Scope) -> list[bytes]:
-    """Return every text that may name a server: expanded values, options, and tables of routes."""
+    """Return every text that may name a server: expanded values and options, and what names one in tables of routes."""
     values = [
         (scope.expanded(parameter.value) or "").encode("utf-8", "replace")
         for scope in scopes(main.merged, main.facts)
         for parameter in scope.written
     ]
-    tables = main.merged.tables.values()
-    return [*values, *(table.source for table in tables if not table.is_secret and b":" in table.source)]
+    tables = (table for table in main.merged.tables.values() if not table.is_secret and holds(table, b":"))
+    return [*values, *(text for table in tables for _, found in each(table, _naming) for text in found)]
+
+
+def _naming(table: Table) -> tuple[bytes, ...]:
+    """Return the parts of a table that name a port, a socket or a server on this host, each once."""
+    found = (match[0] for pattern in (_PORT, _SOCKET, _LOCAL) for match in pattern.finditer(table.source))
+    return tuple(dict.fromkeys(found))
 
 
 def ports(texts: Iterable[bytes]) -> set[int]:

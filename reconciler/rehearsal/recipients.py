@@ -8,12 +8,13 @@ Known limits: patterns and databases name no recipient that could be tried. Of a
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from reconciler.model import UNWRITTEN
 from reconciler.postfix.references import own_name, table_inside, tables_in
 from reconciler.postfix.scopes import CONFIG_DIRECTORY
+from reconciler.postfix.table_parts import beginning
 from reconciler.postfix.tables import PATTERN_TYPES, Entries
 from reconciler.rehearsal.inside import listings
 from reconciler.rehearsal.inside.messages import Listing
@@ -79,8 +80,7 @@ def _sampled(table: Table, domain: str) -> list[str]:
     """Return the first recipients of a table; only the beginning of a long one is read."""
     if table.type in PATTERN_TYPES:
         return []
-    beginning = table.source[:_BEGINNING].rpartition(b"\n")[0] if len(table.source) > _BEGINNING else table.source
-    rows = ((entry.key, entry.value) for entry in Entries(replace(table, source=beginning)))
+    rows = ((entry.key, entry.value) for entry in Entries(beginning(table, _BEGINNING)))
     return listings.recipients(rows, domain)
 
 

@@ -18,7 +18,7 @@ from reconciler.postfix.aliases import holds_domains, targets
 from reconciler.postfix.own_tables import knows_all, own_tables
 from reconciler.postfix.patterns import first_match
 from reconciler.postfix.scopes import FILE, Scope
-from reconciler.postfix.table_parts import search
+from reconciler.postfix.table_parts import mentions, search
 from reconciler.postfix.tables import Entries, Entry
 from reconciler.postfix.vocabulary import names
 
@@ -144,8 +144,7 @@ def _has(table: Table, domains: Collection[str]) -> bool:
     """Return whether a table may mention one of the domains; it searches bytes, because it may have 100,000 lines."""
     if len(domains) > _MANY:
         return True
-    source = table.source.lower()
-    return any(domain.encode("utf-8", "surrogateescape") in source for domain in domains)
+    return mentions(table, [domain.encode("utf-8", "surrogateescape") for domain in domains])
 
 
 # ---- two classes -----------------------------------------------------------------------------------------------------

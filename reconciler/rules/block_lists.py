@@ -15,6 +15,7 @@ from reconciler.model import Finding, Severity, nothing_mentioned
 from reconciler.postfix.ended_lists import ENDED
 from reconciler.postfix.restrictions import LISTS, WITH_DOMAIN, WITH_TABLE, classes_of, parsed
 from reconciler.postfix.scopes import Scope, scopes, words
+from reconciler.postfix.table_parts import search
 from reconciler.postfix.table_uses import uses_by_table
 from reconciler.postfix.tables import Entries
 
@@ -55,7 +56,7 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
                     )  # fmt: skip
     for name, uses in uses_by_table(merged, facts).items():
         table = desired.tables.get(name)
-        if table and _ASKS.search(table.source) and any(use.name in WITH_TABLE for use in uses):
+        if table and search(table, _ASKS) and any(use.name in WITH_TABLE for use in uses):
             yield from _answers(table)
 
 

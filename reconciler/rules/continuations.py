@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from reconciler.model import Finding, Severity, nothing_mentioned
 from reconciler.model.ascii_text import SPACE
 from reconciler.postfix.table_cache import CachedTable
+from reconciler.postfix.table_parts import is_large, is_plain_throughout
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,6 +27,8 @@ _ENTRY = re.compile(r"#\s*([^\s#,]+)\s+\S", re.ASCII)
 def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Finding]:  # noqa: ARG001 - as a Feature's
     """Check that no line continues an entry across one that is commented out."""
     for table in desired.tables.values():
+        if is_large(table) and is_plain_throughout(table):
+            continue
         if b"#" in table.source and b",\n" in table.source and (b"\n " in table.source or b"\n\t" in table.source):
             yield from CachedTable(table).ask(_strayed)
 

@@ -19,6 +19,7 @@ from reconciler.postfix.restrictions import smtpd_scopes
 from reconciler.postfix.routes import transport_of
 from reconciler.postfix.scopes import FILE, Scope, scopes
 from reconciler.postfix.strangers import takes_strangers
+from reconciler.postfix.table_parts import search
 from reconciler.postfix.tables import Entries
 from reconciler.postfix.vocabulary import names
 
@@ -106,8 +107,10 @@ def _own_mail(main: Scope) -> Iterator[Finding]:
 
 
 def _row(named: NamedTable, keys: set[str]) -> Entry | None:
-    plain = re.compile(rb"(?im)^(?:" + b"|".join(re.escape(key.encode("utf-8", "replace")) for key in keys) + rb")\s")
-    if not named.is_plain or not plain.search(named.table.source):
+    plain = re.compile(
+        rb"(?im)^(?:" + b"|".join(re.escape(key.encode("utf-8", "replace")) for key in sorted(keys)) + rb")\s"
+    )
+    if not named.is_plain or not search(named.table, plain):
         return None
     return next((entry for entry in Entries(named.table) if entry.key.lower() in keys), None)
 

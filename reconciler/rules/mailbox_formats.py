@@ -15,6 +15,7 @@ from reconciler.model import Severity, nothing_mentioned
 from reconciler.postfix.reached import unreached_agents
 from reconciler.postfix.scopes import Scope, scopes
 from reconciler.postfix.table_cache import CachedTable
+from reconciler.postfix.table_parts import holds
 from reconciler.postfix.table_uses import uses_by_table
 from reconciler.postfix.tables import PATTERN_TYPES, Entries
 
@@ -39,7 +40,7 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
         named = {use.name for use in uses.get(name, ())}
         if "virtual_mailbox_maps" in named and "virtual" not in unreached:
             yield from CachedTable(table).ask(_mailboxes)
-        elif "alias_maps" in named and table.type not in PATTERN_TYPES and b"aildir" in table.source:
+        elif "alias_maps" in named and table.type not in PATTERN_TYPES and holds(table, b"aildir"):
             yield from CachedTable(table).ask(_aliases)
 
 

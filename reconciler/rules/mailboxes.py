@@ -18,6 +18,7 @@ from reconciler.model.ascii_text import is_digits
 from reconciler.postfix.references import own_name, tables_of
 from reconciler.postfix.routes import transport_of
 from reconciler.postfix.scopes import Scope
+from reconciler.postfix.table_parts import holds
 from reconciler.postfix.tables import PATTERN_TYPES, Entries
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ def _of_aliases(main: Scope) -> Iterator[_Place]:
     """Yield the files in the commit's alias tables, which belong to root: their mail is written as default_privs."""
     user = f"{main.value('default_privs')}:"
     for table in _own_tables(main, "alias_maps"):
-        if b"/" not in table.source:
+        if not holds(table, b"/"):
             continue
         for entry in Entries(table):
             for path in _paths(entry.value) if "/" in entry.value else ():

@@ -19,18 +19,20 @@ from reconciler.postfix.references import offers_tls
 from reconciler.postfix.restrictions import smtpd_scopes
 from reconciler.postfix.routes import TRANSPORT_MAPS, TRANSPORTS, destinations, transport_of
 from reconciler.postfix.scopes import Scope, scopes
+from reconciler.postfix.table_parts import each, search
 from reconciler.postfix.tables import Entries
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from reconciler.model import Contribution, Desired, Facts
+    from reconciler.model import Contribution, Desired, Facts, Table
 
 _ENFORCED = frozenset({"encrypt", "dane-only", "fingerprint", "verify", "secure"})
 _HOP = re.compile(r"(?:inet:)?(?:\[(?P<inside>[^\]]+)\]|(?P<bare>[^:\[\]]+))(?::(?P<port>[\w-]+))?", re.ASCII)
 _WRAPPED = frozenset({"465", "smtps", "submissions"})
 _PLAIN = frozenset({"", "25", "smtp", "587", "submission"})
 _ADDRESS = re.compile(rb"(?<![\w.-])(?:localhost|[0-9a-f:.]{2,})", re.IGNORECASE)
+_STAR = re.compile(rb"(?m)^\*\s")
 _STRANGERS = ("example.com", "mail.stranger.net", "a.b.co.uk")
 _FAR = ("mydestination", "virtual_alias_domains", "virtual_mailbox_domains", "relay_domains")
 
@@ -59,7 +61,7 @@ def _all_routed(main: Scope) -> bool:
     if not knows_all(main, "transport_maps"):
         return True
     for named in own_tables(main, "transport_maps"):
-        stars = named.is_plain and re.search(rb"(?m)^\*\s", named.table.source)
+        stars = named.is_plain and search(named.table, _STAR)
         if stars or (not named.is_plain and takes_all(named.table, _STRANGERS)):
             return True
     return False
@@ -147,7 +149,7 @@ def _local_programs(main: Scope) -> Iterator[Finding]:
     own = frozenset(text.encode() for text in main.facts.own_by_text)
     for name in sorted(TRANSPORT_MAPS):
         for named in own_tables(main, name):
-            suspect = bool(named.table.file and _may_be_here(named.table.source, own))
+            suspect = bool(named.table.file) and any(found for _, found in each(named.table, _may_be_here, own))
             routes = {entry.value for entry in Entries(named.table)} if suspect else set()
             problems = {route: what for route in routes if (what := _needs_tls(main, route))}
             for entry in Entries(named.table) if problems else ():
@@ -155,9 +157,9 @@ def _local_programs(main: Scope) -> Iterator[Finding]:
                     yield named.finding("local-tls", entry, f'"{entry.key}": {what}')
 
 
-def _may_be_here(source: bytes, own: frozenset[bytes]) -> bool:
+def _may_be_here(table: Table, own: frozenset[bytes]) -> bool:
     """Return whether a table names this host, whose addresses are *own*, in any place; the rows tell if it does."""
-    named = (match[0].lower() for match in _ADDRESS.finditer(source))
+    named = (match[0].lower() for match in _ADDRESS.finditer(table.source))
     return any(
         text.startswith((b"127.", b"::1", b"localhost")) or not own.isdisjoint((text, *text.split(b":")))
         for text in named

@@ -16,6 +16,7 @@ from reconciler.postfix.own_tables import NamedTable, own_tables, tables_named
 from reconciler.postfix.patterns import first_match
 from reconciler.postfix.restrictions import FINAL, parsed, smtpd_scopes, trusts_others
 from reconciler.postfix.scopes import FILE, Scope
+from reconciler.postfix.table_parts import mentions
 from reconciler.postfix.tables import Entries
 
 if TYPE_CHECKING:
@@ -95,7 +96,7 @@ def _answer(named: NamedTable, domain: str) -> Entry | None:
         strange = first_match(named.table, "a.stranger@example.com")
         entry = first_match(named.table, f"{_USER}@{domain}")
         return entry if entry != strange else None
-    if domain.encode("utf-8", "replace") not in named.table.source.lower():
+    if not mentions(named.table, [domain.encode("utf-8", "replace")]):
         return None
     return next((entry for entry in Entries(named.table) if entry.key.lower() == domain), None)
 

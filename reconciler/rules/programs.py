@@ -17,6 +17,7 @@ from reconciler.model.ascii_text import SPACE
 from reconciler.postfix.reached import routed
 from reconciler.postfix.references import own_name, programs_of, tables_of
 from reconciler.postfix.scopes import Scope
+from reconciler.postfix.table_parts import holds
 from reconciler.postfix.tables import Entries
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ def _of_aliases(merged: Contribution, facts: Facts) -> Iterator[tuple[Table, Ent
     user = f"{main.value('default_privs')}:"
     for reference in tables_of(main, parameter) if parameter else ():
         table = merged.tables.get(own_name(reference.name, main.facts.directory) or "")
-        if table and b"|" in table.source:
+        if table and holds(table, b"|"):
             for entry in Entries(table):
                 for match in _COMMAND.finditer(entry.value):
                     yield table, entry, Access(match["path"], user, AccessKind.RUN)

@@ -19,7 +19,7 @@ from reconciler.postfix.hashed_texts import HashedTexts
 from reconciler.postfix.numbers import as_number
 from reconciler.postfix.references import own_name, tables_of
 from reconciler.postfix.scopes import Scope
-from reconciler.postfix.table_parts import longest_line, search
+from reconciler.postfix.table_parts import holds, longest_line, search
 from reconciler.postfix.tables import PATTERN_TYPES, Entries
 
 if TYPE_CHECKING:
@@ -145,7 +145,7 @@ def _too_many(table: Table, limit: str) -> Iterator[Finding]:
 def _outside_paths(main: Scope) -> Iterator[tuple[Table, Entry, str, str]]:
     """Yield the commands and address lists that rows of aliases(5) refer to."""
     for table in _tables(main, "alias_maps"):
-        if b"|" in table.source or b":include:" in table.source:
+        if holds(table, b"|") or holds(table, b":include:"):
             for entry in Entries(table):
                 for match in _OUTSIDE.finditer(entry.value):
                     yield table, entry, match["kind"], match["path"]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from reconciler.model import nothing_mentioned
 from reconciler.postfix.own_tables import own_tables
 from reconciler.postfix.scopes import scopes
+from reconciler.postfix.table_parts import search
 from reconciler.postfix.tables import Entries
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
         action = "postscreen_blacklist_action" if old else "postscreen_denylist_action"
         if not parameter or parameter.where in said or scope.value(action).lower() not in {"", "ignore"}:
             continue
-        tables = (named.table for named in own_tables(scope, _LIST) if _REJECT.search(named.table.source))
+        tables = (named.table for named in own_tables(scope, _LIST) if search(named.table, _REJECT))
         if any(entry.value.lower() == "reject" for table in tables for entry in Entries(table)):
             said.add(parameter.where)
             what = f"{_LIST} rejects clients, but {action} is ignore: they are let in; set {action} to enforce or drop"

@@ -18,6 +18,7 @@ from reconciler.postfix.restrictions import LISTS, parsed, relays_mynetworks, sm
 from reconciler.postfix.routes import transport_of
 from reconciler.postfix.scopes import Scope, scopes
 from reconciler.postfix.strangers import is_for_servers, is_inner, met_by_strangers, takes_strangers
+from reconciler.postfix.table_parts import mentions
 from reconciler.postfix.tables import Entries
 
 if TYPE_CHECKING:
@@ -114,7 +115,7 @@ def _answer(named: NamedTable, key: str) -> Entry | None:
     """Return the entry of a table that answers for a key without a domain."""
     if not named.is_plain:
         return first_match(named.table, key)
-    if key.encode() not in named.table.source.lower():
+    if not mentions(named.table, [key.encode()]):
         return None
     return next((entry for entry in Entries(named.table) if entry.key.lower() == key), None)
 

@@ -16,7 +16,7 @@ from reconciler.postfix.row_habits import odd_rows
 from reconciler.postfix.scopes import Scope
 from reconciler.postfix.table_cache import CachedTable
 from reconciler.postfix.table_keys import malformed, may_hold_twice
-from reconciler.postfix.table_parts import findings_in
+from reconciler.postfix.table_parts import each, findings_in, search
 from reconciler.postfix.tables import PATTERN_TYPES, Entries, entry_lines, repeated
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ def _empty(main: Scope, tables: Mapping[str, Table]) -> Iterator[Finding]:
 
 def _own_mail(main: Scope, table: Table) -> Iterator[Finding]:
     """Warn if the row ``*`` also matches this host's own domains, because they have no rows of their own."""
-    if table.type in PATTERN_TYPES or not _STAR.search(table.source) or main.value("transport_maps") != table.reference:
+    if table.type in PATTERN_TYPES or not search(table, _STAR) or main.value("transport_maps") != table.reference:
         return
     own = [domain.lower() for domain in main.words("mydestination") if _DOMAIN.fullmatch(domain)]
     rows = {domain: {domain, *_parents(domain)} for domain in own}
@@ -125,7 +125,11 @@ def _is_class(main: Scope, domains: str, recipients: str) -> bool:
 
 def _holds_any(table: Table | None) -> bool:
     """Return whether a table has a row, even a malformed one; a table outside the commit counts as one that has."""
-    return table is None or next(entry_lines(table.source), None) is not None
+    return table is None or any(found for _, found in each(table, _has_row))
+
+
+def _has_row(table: Table) -> bool:
+    return next(entry_lines(table.source), None) is not None
 
 
 mentioned = nothing_mentioned

@@ -15,6 +15,7 @@ from reconciler.model.ascii_text import split_words
 from reconciler.postfix.references import own_name, tables_of
 from reconciler.postfix.restrictions import LISTS, classes_of
 from reconciler.postfix.scopes import Scope, scopes
+from reconciler.postfix.table_parts import holds, mentions
 from reconciler.postfix.tables import PATTERN_TYPES, Entries
 
 if TYPE_CHECKING:
@@ -113,7 +114,7 @@ def _routed(scope: Scope) -> str:
     parameter = scope.parameter("transport_maps")
     for reference in tables_of(scope, parameter) if parameter else ():
         table = scope.merged.tables.get(own_name(reference.name, scope.facts.directory) or "")
-        rows = Entries(table) if table and table.type not in PATTERN_TYPES and b"*" in table.source else ()
+        rows = Entries(table) if table and table.type not in PATTERN_TYPES and holds(table, b"*") else ()
         if any(entry.key == "*" and entry.value.partition(":")[2] for entry in rows):
             return f'{reference.name.rpartition("/")[2]} has a row "*" with a next hop, and takes all mail before it'
     return ""
@@ -134,8 +135,10 @@ def _level_instead(prefix: str) -> Callable[[Scope], str]:
 
 def _logins_unused(scope: Scope) -> str:
     texts = [scope.value(name) for name in (*LISTS, *classes_of(scope))]
-    texts += [table.source.decode("utf-8", "replace") for table in scope.merged.tables.values()]
-    checked = any("sender_login_mismatch" in text or "check_policy_service" in text for text in texts)
+    checks = "sender_login_mismatch", "check_policy_service"
+    checked = any(check in text for text in texts for check in checks) or any(
+        holds(table, check.encode()) for table in scope.merged.tables.values() for check in checks
+    )
     return "" if checked else "no list has reject_sender_login_mismatch or its like, which alone asks it"
 
 
@@ -144,7 +147,8 @@ def _unsaid(word: str) -> Callable[[Scope], str]:
 
     def why(scope: Scope) -> str:
         texts = [scope.value(name) for name in (*LISTS, *classes_of(scope))]
-        texts += [table.source.decode("utf-8", "replace") for table in scope.merged.tables.values()]
+        tables = (table for table in scope.merged.tables.values() if mentions(table, [word.encode()]))
+        texts += [table.source.decode("utf-8", "replace") for table in tables]
         said = any(word in split_words(text.replace(",", " ").lower()) for text in texts if word in text.lower())
         return "" if said else f"no list has {word}, which alone reads it"
 

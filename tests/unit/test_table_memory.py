@@ -6,12 +6,15 @@ Python's own count of its memory is compared for two sizes, so the test says the
 from __future__ import annotations
 
 import gc
+import traceback
 import tracemalloc
 from contextlib import suppress
+from dataclasses import replace
 from typing import NamedTuple
 
 import pytest
 
+from reconciler.desired import table_memory
 from reconciler.desired.lint import lint, mentioned
 from reconciler.desired.load import load
 from reconciler.features.composition import compose
@@ -20,7 +23,9 @@ from reconciler.model.past import Past
 from reconciler.postfix import syntax, table_keys, table_parts, tables
 from reconciler.postfix.reached import named_words
 from reconciler.postfix.table_cache import CachedTable
+from reconciler.rehearsal.script import write
 from reconciler.rules import alias_loops, alias_users
+from reconciler.trees.render import render
 from tests.unit.large_states import MAIL, facts, site, tree
 
 SIZE, MOST = 800, 100  # entries, and bytes for each of them
@@ -96,6 +101,36 @@ def peak(use: Use, size: int) -> int:
             return tracemalloc.get_traced_memory()[1]
         finally:
             tracemalloc.stop()
+
+
+@pytest.mark.parametrize(
+    "use", ["aliases that lead out", "aliases of domains", "recipients", "logins", "routes of senders"]
+)
+def test_a_table_that_was_judged_before_is_not_read(use: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(table_memory, "SMALLEST", 2000)
+    rows = "".join(USES[use].row.format(number) for number in range(SIZE))
+    files, host = tree({"mail.yaml": MAIL + USES[use].mail, f"tables/{USES[use].table}": rows}), facts(1)
+    reads: list[str] = []
+
+    def read() -> bytes:
+        reads.append("".join(traceback.format_stack(limit=12)))
+        return rows.encode()
+
+    def judged(banner: str) -> None:
+        content = files[f"tables/{USES[use].table}"]
+        own = tree({"mail.yaml": f"{MAIL}{USES[use].mail}  smtpd_banner: {banner}\n"})
+        unread = replace(content, read=read)
+        desired = load({**own, f"tables/{USES[use].table}": unread}, host.host, {})
+        merged = compose(desired, host)
+        mentioned(merged, host)
+        lint(desired, host, merged)
+        render(merged, {})
+        write(desired, host, merged)
+
+    judged("one")
+    assert len(reads) == 1
+    judged("two")
+    assert len(reads) == 1, reads[-1]
 
 
 @pytest.mark.parametrize("use", USES)

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import pytest
+
 from reconciler.model import Service, Severity, Table, Where
+from reconciler.model.postfix import Unread
 
 
 def test_a_service_is_named_by_its_name_and_type() -> None:
@@ -41,3 +46,23 @@ def test_a_finding_about_a_line_of_a_table_is_where_the_line_was_written() -> No
 
     assert str(finding) == "sites/site1/tables/virtual:2:1: warning: table virtual: wrong"
     assert (finding.subject, table.finding("r", 5, "wrong").subject) == ("virtual a@v.example", "virtual")
+
+
+def test_a_table_says_its_size_and_its_digest_without_reading_its_source() -> None:
+    table = Table(name="virtual", type="lmdb", source=b"a b\n", file="tables/virtual")
+    reads: list[str] = []
+
+    def read() -> bytes:
+        reads.append("read")
+        return b"a b\n"
+
+    unread = replace(table, source=Unread(read, table.size, table.digest))
+
+    assert (unread.size, unread.digest, reads) == (4, table.digest, [])
+    assert unread == table
+    assert (unread.source, replace(unread, name="x").source, reads) == (b"a b\n", b"a b\n", ["read"])
+
+
+def test_a_table_needs_a_source() -> None:
+    with pytest.raises(TypeError, match="source"):
+        Table(name="virtual", type="lmdb", file="tables/virtual")

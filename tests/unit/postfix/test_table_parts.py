@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
 from reconciler.model import Table
 from reconciler.model.past import Past
+from reconciler.model.postfix import Unread
 from reconciler.postfix import table_parts
 from reconciler.postfix.row_habits import odd_rows
 from reconciler.postfix.table_parts import (
+    beginning,
     begins_a_line,
     each,
     entry_count,
     findings_in,
+    holds,
     is_plain_throughout,
     longest_line,
+    mentions,
     parts_of,
     search,
     texts,
@@ -160,3 +165,36 @@ def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
         for number in range(5):
             list(each(table(lines), lambda _, number: number, number))
         assert len(kept) == 3
+
+
+def test_a_text_is_found_in_whatever_part_it_is() -> None:
+    lines = [f"user{number}@v.example box@out.example" for number in range(60)]
+    assert len(list(parts_of(table(lines)))) > 3
+    assert not holds(table(lines), b":")
+    for place in (0, 30, 60):
+        assert holds(table([*lines[:place], "d.example smtp:", *lines[place:]]), b":")
+    assert holds(table(["d.example smtp:"]), b":")
+
+
+def test_a_beginning_is_whole_lines_and_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(table_parts, "_beginnings", Past(8))
+    long = table([f"user{number}@v.example box" for number in range(60)])
+    assert beginning(long, 60).source == b"user0@v.example box\nuser1@v.example box\nuser2@v.example box"
+
+    def never() -> bytes:
+        pytest.fail("a table was read again")
+
+    again = replace(long, source=Unread(never, long.size, long.digest))
+    assert beginning(again, 60).source == beginning(long, 60).source
+
+
+def test_a_beginning_has_the_first_line_however_long_it_is() -> None:
+    assert beginning(table(["a" * 90, "b"]), 60).source == b"a" * 90
+    assert beginning(table(["a", "b"]), 60).source == b"a\nb\n"
+
+
+def test_a_word_is_mentioned_in_whatever_case_it_is_written() -> None:
+    lines = [f"user{number}@v.example box@out.example" for number in range(60)]
+    assert not mentions(table(lines), [b"d.example", b"x.example"])
+    assert mentions(table([*lines, "D.Example OK"]), [b"x.example", b"d.example"])
+    assert mentions(table(["D.Example OK"]), [b"d.example"])
