@@ -177,4 +177,9 @@ def _goal(service: Service, main: Scope) -> str:
     """Return the next hop at which a stand-in server speaks the agent's protocol."""
     scope = Scope(main.merged, main.facts, service)
     port = SMTPS if scope.is_on("smtp_tls_wrappermode") else LMTP if service.command == "lmtp" else SMTP
-    return f"[{_WORLD if loopback(main) == LOOPBACK else _WORLD6}]:{port}"
+    return f"[{goal_of_agents(main)}]:{port}"
+
+
+def goal_of_agents(main: Scope) -> str:
+    """Return the address of the world that each agent which is fed delivers to."""
+    return _WORLD if loopback(main) == LOOPBACK else _WORLD6

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 LOOPBACK = "127.0.0.1"
 SMTPS, _MOST = 465, 65535
+_OPTIONAL = frozenset({"", "none", "may"})
 _CLIENTS = r"(?:proxy:)?(?:ldap|memcache|mongodb|mysql|pgsql|sqlite|nis|nisplus|netinfo)"
 _DATABASE = re.compile(rf"(?<![\w:]){_CLIENTS}:[^\s,{{}}]+", re.ASCII)
 _PORT = re.compile(rb"(?:\]|[a-z0-9]):(\d{1,5})(?=[\s,}]|\Z)")
@@ -77,6 +78,17 @@ def wrapped_ports(main: Scope) -> set[int]:
     """Return the ports with wrapper TLS: 465, and the relay host's port when smtp uses wrapper mode."""
     relay = re.search(r":(\d+)\Z", main.value("relayhost"), re.ASCII)
     return {SMTPS} | ({as_number(relay[1])} if relay and main.is_on("smtp_tls_wrappermode") else set())
+
+
+def never_needs_tls(main: Scope) -> bool:
+    """Return whether each delivery may be in plain text, wherever it leads: no level, table or login says otherwise."""
+    return all(
+        scope.value(f"{program}_tls_security_level").lower() in _OPTIONAL
+        and not any(scope.value(f"{program}_{name}") for name in ("tls_policy_maps", "tls_per_site"))
+        and not any(scope.is_on(f"{program}_{name}") for name in ("enforce_tls", "sasl_auth_enable"))
+        for scope in scopes(main.merged, main.facts)
+        for program in ("smtp", "lmtp")
+    )
 
 
 def stand_ins(main: Scope, services: Iterable[Service], texts: Iterable[bytes]) -> Iterator[StandIn]:

@@ -29,6 +29,7 @@ from reconciler.rehearsal.master_cf import (
     agent_recipients,
     agents,
     free_ports,
+    goal_of_agents,
     own_ports,
     played_master,
 )
@@ -45,6 +46,8 @@ if TYPE_CHECKING:
     from reconciler.rehearsal.recipients import Listed
 
 _MAIL_PORTS = (LMTP, SMTP, SMTPS, 587)
+_ENCRYPTED = 64
+"""How many deliveries from one address and name are encrypted where none must be: half of their time is a handshake."""
 _NAME_SERVER = ("127.0.0.1", 53)
 # What all of Postfix needs by far not, and what each service adds to it: a process or two for each dialogue.
 _MEMORY, _PROCESSES, _MORE_MEMORY, _MORE_PROCESSES = 1 << 30, 1000, 4 << 20, 4
@@ -224,6 +227,8 @@ def _world(
         block_lists=sorted(set(outside.block_lists(main))),
         ports=sorted({*_MAIL_PORTS, *outside.ports(texts)} - served),
         wrapped_ports=sorted(outside.wrapped_ports(main)),
+        encrypted=_ENCRYPTED if outside.never_needs_tls(main) else None,
+        goal=goal_of_agents(main),
         stand_ins=stand_ins,
     )
 

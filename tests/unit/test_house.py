@@ -93,7 +93,6 @@ PROVEN_END_TO_END = {
     "passes/status_value.py": "unit/passes/test_verdict.py",
     "passes/unowned.py": "e2e/move_in/test_import.py",
     "rehearsal/inside/limits.py": "e2e/rehearsal/test_isolation.py",
-    "rehearsal/inside/mailserver.py": "e2e/rehearsal/test_flows.py",
     "rehearsal/inside/master.py": "e2e/rehearsal/test_isolation.py",
     "rehearsal/inside/messages.py": "e2e/rehearsal/test_flows.py",
     "rehearsal/inside/room.py": "e2e/rehearsal/test_isolation.py",

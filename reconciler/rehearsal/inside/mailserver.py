@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import socket
+from collections import Counter
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -22,13 +23,29 @@ _MOST_LINES = 200
 _VERB = re.compile("[A-Za-z]+")
 
 
+class Offers:
+    """Who is offered TLS: of the clients of one address and name the first *most*, and each that delivers to *goal*."""
+
+    def __init__(self, most: int, goal: str) -> None:
+        self._most, self._goal = most, goal
+        self._seen = Counter[tuple[str, str]]()  # two threads may offer it to one more
+
+    def to(self, client: str, name: str, server: str) -> bool:
+        """Return whether a client who has just said its name is offered TLS."""
+        self._seen[client, name] += 1
+        return server == self._goal or self._seen[client, name] <= self._most
+
+
 def mail_server(
-    received: list[Message], tls: ssl.SSLContext, *, wrapped: bool = False
+    received: list[Message], tls: ssl.SSLContext, *, wrapped: bool = False, offers: Offers | None = None
 ) -> Callable[[socket.socket], None]:
-    """What serves one connection, and adds each message to *received*; *wrapped* begins with TLS."""
+    """What serves one connection, and adds each message to *received*; *wrapped* begins with TLS.
+
+    Without *offers*, every client is offered TLS.
+    """
 
     def serve(connection: socket.socket) -> None:
-        session = _Session(connection, received, tls)
+        session = _Session(connection, received, tls, offers)
         if wrapped:
             session.shake_hands()
         session.run()
@@ -39,8 +56,10 @@ def mail_server(
 class _Session:
     """One connection."""
 
-    def __init__(self, connection: socket.socket, received: list[Message], tls: ssl.SSLContext) -> None:
-        self._received, self._tls = received, tls
+    def __init__(
+        self, connection: socket.socket, received: list[Message], tls: ssl.SSLContext, offers: Offers | None
+    ) -> None:
+        self._received, self._tls, self._offers = received, tls, offers
         self._is_encrypted, self._speaks_lmtp = False, False
         source = "" if connection.family == socket.AF_UNIX else _plain(connection.getpeername()[0])
         self._message = Message(source=source, helo="", sender="", recipients=[], header=[])
@@ -71,10 +90,15 @@ class _Session:
 
     def _ehlo(self, name: str) -> None:
         self._message["helo"] = name
-        offers = [NAME, *([] if self._is_encrypted else ["STARTTLS"]), *_OFFERS]
+        offers = [NAME, *(["STARTTLS"] if self._offers_tls(name) else []), *_OFFERS]
         self._say(*(f"250-{offer}" for offer in offers[:-1]), f"250 {offers[-1]}")
 
     _helo = _ehlo
+
+    def _offers_tls(self, name: str) -> bool:
+        if self._is_encrypted or self._offers is None or self._connection.family == socket.AF_UNIX:
+            return not self._is_encrypted
+        return self._offers.to(self._message["source"], name, _plain(self._connection.getsockname()[0]))
 
     def _lhlo(self, name: str) -> None:
         self._speaks_lmtp = True

@@ -165,7 +165,9 @@ class WorldParameters(TypedDict):
     """What is outside of the candidate's host, whose *addresses*, *networks* and *names* these are.
 
     *addresses* are on an interface there; all addresses in *networks* are the host's as well.
-    Mail servers listen on *ports*, on *wrapped_ports* with TLS first. Names below *block_lists* do not exist.
+    Mail servers listen on *ports*, on *wrapped_ports* with TLS first. Names below *block_lists* do not exist. Of the
+    clients of one address and one name, the first *encrypted* are offered TLS, and each that delivers to *goal*; all of
+    them if it is None.
     """
 
     addresses: list[str]
@@ -176,6 +178,8 @@ class WorldParameters(TypedDict):
     block_lists: list[str]
     ports: list[int]
     wrapped_ports: list[int]
+    encrypted: int | None
+    goal: str
     stand_ins: list[StandIn]
 
 

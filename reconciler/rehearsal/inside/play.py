@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, NoReturn
 from reconciler.rehearsal.inside import deliveries, limits, listings, master, room, spool, stand_ins
 from reconciler.rehearsal.inside.dialogues import feed_agent, send_flows, sessions, try_listener
 from reconciler.rehearsal.inside.log import RehearsalLog
-from reconciler.rehearsal.inside.mailserver import mail_server
+from reconciler.rehearsal.inside.mailserver import Offers, mail_server
 from reconciler.rehearsal.inside.messages import CLIENT, Exceeded, Report, Submitted, Times, Trouble
 from reconciler.rehearsal.inside.talk import PATIENCE, Talks
 from reconciler.rehearsal.inside.world import World, context
@@ -88,8 +88,10 @@ def _open(asked: messages.WorldParameters, world: World, tls: ssl.SSLContext) ->
     """Have the world answer: its name server, its mail servers, and those that stand in for others."""
     if asked["serves_names"]:
         world.serve_names()
+    offers = None if asked["encrypted"] is None else Offers(asked["encrypted"], asked["goal"])
     for port in asked["ports"]:
-        world.listen(port, mail_server(world.received, tls, wrapped=port in asked["wrapped_ports"]))
+        wrapped = port in asked["wrapped_ports"]
+        world.listen(port, mail_server(world.received, tls, wrapped=wrapped, offers=offers))
     stand_ins.open_all(asked["stand_ins"], world)
 
 

@@ -129,11 +129,15 @@ def test_mail_goes_where_its_sender_sends_it(prepared: Host) -> None:
     assert rehearsed(prepared, state(relays, {"flows/all.yaml": json.dumps(test)})).findings == []
 
 
-def test_two_hundred_flows_are_played(prepared: Host) -> None:
+@pytest.mark.parametrize("level", ["may", "encrypt"])
+def test_two_hundred_flows_are_played_and_arrive(prepared: Host, level: str) -> None:
+    """Where no delivery must be encrypted, most of so many are not."""
     test = {f"flow {n}": LOCAL | {"to": f"user{n}@far.example", "expect": {"status": "sent"}} for n in range(200)}
-    done = rehearsed(prepared, state(files={"flows/all.yaml": json.dumps(test)}))
+    done = rehearsed(prepared, state({"smtp_tls_security_level": level}, {"flows/all.yaml": json.dumps(test)}))
     assert done.findings == []
     assert len(done.report["flows"]) == 200
+    arrived = {to for one in done.report["received"] for to in one["recipients"]}
+    assert arrived >= {f"user{n}@far.example" for n in range(200)}
 
 
 # ---- who is told -----------------------------------------------------------------------------------------------------

@@ -95,3 +95,26 @@ def test_block_lists_are_those_of_restrictions_and_of_postscreen() -> None:
     )
 
     assert {"zen.example", "bl.example"} <= set(outside.block_lists(scope))
+
+
+@pytest.mark.parametrize(
+    ("parameters", "may"),
+    [
+        ({}, True),
+        ({"smtp_tls_security_level": "may"}, True),
+        ({"smtp_tls_security_level": "encrypt"}, False),
+        ({"smtp_tls_security_level": "dane"}, False),
+        ({"lmtp_tls_security_level": "verify"}, False),
+        ({"smtp_tls_policy_maps": "inline:{x.example=encrypt}"}, False),
+        ({"smtp_enforce_tls": "yes"}, False),
+        ({"smtp_sasl_auth_enable": "yes"}, False),
+        ({"smtpd_tls_security_level": "encrypt"}, True),
+    ],
+)
+def test_a_delivery_may_be_in_plain_text_if_no_setting_says_otherwise(parameters: dict[str, str], may: bool) -> None:
+    assert outside.never_needs_tls(main(parameters)) is may
+
+
+def test_one_service_that_needs_tls_is_enough() -> None:
+    services = {"master.d/x.cf": "out unix - - n - - smtp\n  -o smtp_tls_security_level=secure\n"}
+    assert not outside.never_needs_tls(main({"smtp_tls_security_level": "may"}, services))
