@@ -1,8 +1,9 @@
 """The files below a tree of a commit, and what is wrong with their names, their kinds and their sizes.
 
 What is below a small folder is remembered by the name of its tree, which says its content: of thousands of sites, a
-commit changes one. The commit's own folder is always read. Nothing is remembered of a folder in which something is
-wrong, nor taken from memory where some paths are left out.
+commit changes one. What is below a folder of few files is remembered once, with that folder. The commit's own folder is
+always read. Nothing is remembered of a folder in which something is wrong, nor taken from memory where some paths are
+left out.
 
 Raises what libgit2 raises, and ValueError for an object that is not a tree.
 
@@ -23,8 +24,9 @@ if TYPE_CHECKING:
 
     Without = Callable[[str], bool]
 
-_MOST_KEPT, _SMALL = 20_000, 64
+_MOST_KEPT, _SMALL, _FEW = 20_000, 64, 8
 _FOLDER, _LINK, _SUBMODULE = 0o040000, 0o120000, 0o160000  # the modes of git
+_MODES = {mode: mode for mode in (_FOLDER, 0o100644, 0o100755)}  # one number for the thousands of files that have it
 
 
 class BlobAt(NamedTuple):
@@ -44,6 +46,7 @@ class _Below(NamedTuple):
     longest: int
 
 
+_NOTHING = _Below((), 0, 0)
 _known: Past[_Below] = Past(_MOST_KEPT)
 
 
@@ -81,13 +84,17 @@ class _Walk:
             self.files += [BlobAt(prefix + one.path, one.blob, one.mode, one.size) for one in known.files]
             return
         files, entries, findings = len(self.files), self._entries, len(self.findings)
-        for name, inner, mode in objects.entries(self._handle, oid):
-            self._take(prefix, name, inner, mode)
+        below = objects.entries(self._handle, oid)
+        for name, inner, mode in below:
+            self._take(prefix, name, inner, _MODES.get(mode, mode))
         added = self.files[files:]
         if is_kept and len(added) <= _SMALL and len(self.findings) == findings:
-            below = tuple(one._replace(path=sys.intern(one.path[len(prefix) :])) for one in added)
-            longest = max((len(one.path) for one in below), default=0)
-            _known.keep(oid, _Below(below, self._entries - entries, longest))
+            kept = tuple(one._replace(path=sys.intern(one.path[len(prefix) :])) for one in added)
+            longest = max((len(one.path) for one in kept), default=0)
+            for _, inner, mode in below if len(kept) <= _FEW else ():
+                if mode == _FOLDER:
+                    _known.take(inner, _NOTHING)
+            _known.keep(oid, _Below(kept, self._entries - entries, longest))
 
     def _take(self, prefix: str, name: str, oid: str, mode: int) -> None:
         path = prefix + name

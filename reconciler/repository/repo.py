@@ -291,13 +291,16 @@ class Repository:
         return handle
 
     def _content(self, oid: str, path: str) -> bytes:
-        """Return the content of a blob; that of a small one is remembered, because each site has some."""
+        """Return the content of a blob; that of a small one is remembered, because each site has some.
+
+        That of YAML is not: who reads it remembers what it says.
+        """
         if (known := _small.used(oid)) is not None:
             return known
         content = self._ask(lambda handle: objects.blob(handle, oid))
         if content is None:
             raise self._unavailable(f"object {oid} of {path} is not a file")
-        if len(content) <= _SMALL:
+        if len(content) <= _SMALL and not path.endswith(".yaml"):
             _small.keep(oid, content)
         return content
 
