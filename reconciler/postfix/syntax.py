@@ -164,8 +164,9 @@ class _Master(NamedTuple):
 
 
 _NOTHING = _Master("", (), ())
-_read: Past[tuple[_Master, ...]] = Past(2)
-"""Of what is live and of what is to be, by the name of the file."""
+_last: Past[_Master] = Past(2)
+_before: Past[_Master] = Past(2, in_a_pass=True)
+"""By the name of the file: a pass reads what is live and what is to be, of which one is enough between two passes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,9 +184,12 @@ def read_master(text: str, file: str) -> tuple[list[Service], list[Finding]]:
     """
     if len(text) < _LARGE:
         return _entries(text, file)
-    known = _read.used(file) or (_NOTHING,)
-    found = next((one for one in known if one.text == text), None) or _read_after(known[0], text, file)
-    _read.keep(file, (found, *(one for one in known if one.text != text))[:2])
+    last, before = _last.used(file) or _NOTHING, _before.used(file) or _NOTHING
+    found = last
+    if last.text != text:
+        found = before if before.text == text else _read_after(last, text, file)
+        _before.keep(file, last)
+        _last.keep(file, found)
     return list(found.services), list(found.findings)
 
 

@@ -204,6 +204,26 @@ def test_of_a_large_file_only_what_follows_the_first_difference_is_read(
     assert continued == [(read_master(first, "master.cf"), read_master(text, "master.cf")) for text in texts]
 
 
+def test_a_pass_reads_two_versions_of_a_large_file_once_and_the_last_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    entries, read = syntax._entries, list[int]()  # noqa: SLF001 - what is counted
+
+    def counted(text: str, file: str, first: int = 1) -> object:
+        read.append(len(text))
+        return entries(text, file, first)
+
+    monkeypatch.setattr(syntax, "_entries", counted)
+    lines = [f"s{number} unix - - n - - smtp\n  -o smtp_helo_name=g{number}.test\n" for number in range(400)]
+    one, other = "".join(lines), "".join(["a unix - - n - - smtp\n", *lines])
+    for text in (one, other, one, other, one):
+        read_master(text, "master.cf")
+    assert len(read) == 2
+    forget_passes()
+    read_master(one, "master.cf")
+    assert len(read) == 2
+    assert [service.name for service in read_master(other, "master.cf")[0]][:2] == ["a", "s0"]
+    assert len(read) == 3
+
+
 ODD_SERVICES = (
     "smtp inet n - y - - smtpd",
     "smtp inet y - y - - smtpd",
