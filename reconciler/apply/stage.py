@@ -109,8 +109,8 @@ def _rehearse(rehearsal: Rehearsal, stage: Stage, edges: Edges) -> list[Finding]
 def _compile(target: Tree, order: Order, stage: Stage, edges: Edges) -> list[Finding]:
     """Compile the tables whose live map is not of use; count the entries of the new maps and read them back."""
     tables = [table for path in target if (table := _table(path, target, order.origin))]
-    live = edges.generations.live()
-    maps = LiveFiles(live, edges.host, edges.generations.digests) if live is not None else None
+    live, kept = edges.generations.live(), edges.generations
+    maps = LiveFiles(live, edges.host, kept.digests, kept.spares) if live is not None else None
     new = [one for one in tables if maps is None or not made_from_live(one, target[one.name], maps, stage.root)]
     findings = postmap.compile_tables(edges.host, stage.root, new)
     if not findings:

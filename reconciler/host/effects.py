@@ -314,11 +314,12 @@ class Host:
         fsync(path.parent)
 
     @effect
-    def rename(self, source: Path, target: Path) -> None:
-        """Rename within a file system, durably."""
+    def rename(self, source: Path, target: Path, *, lasting: bool = True) -> None:
+        """Rename within a file system; durably if *lasting*, as for make_directory()."""
         source.rename(target)
-        fsync(target.parent)
-        if source.parent != target.parent:
+        if lasting:
+            fsync(target.parent)
+        if lasting and source.parent != target.parent:
             fsync(source.parent)
 
     @effect

@@ -53,6 +53,7 @@ from reconciler.state.others import Others, walk
 from reconciler.state.outer_links import OuterLinks
 from reconciler.state.place import LinkPlace
 from reconciler.state.source import Source, SourceKind
+from reconciler.state.spares import Spares
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -83,6 +84,7 @@ class Generations:
         self.outer_links = OuterLinks(state, self.link, host)
         self.others = Others(state, config_directory, host)
         self.digests = Digests()
+        self.spares = Spares(self.private / "spares", host, self.digests)
         self._manifests: dict[Path, tuple[Signature, Generation]] = {}
 
     # ---- looking -----------------------------------------------------------------------------------------------------
@@ -233,7 +235,7 @@ class Generations:
             self._carry(path, root, share=self.adopted)
         for below in folders_of(target):
             self._make_folder(root, below)
-        kept = LiveFiles(live, self.host, self.digests) if (live := self.live()) else None
+        kept = LiveFiles(live, self.host, self.digests, self.spares) if (live := self.live()) else None
         for path, file in target.items():
             if not (kept and kept.copy(path, file, root)):
                 self.host.write(root / path, file.read(), file.mode, file.owner, mtime)

@@ -9,11 +9,10 @@ edit would then be in the generation before as well, which a rollback needs as i
 
 from __future__ import annotations
 
-import stat
 from typing import TYPE_CHECKING, NamedTuple
 
-from reconciler.host.effects import named
 from reconciler.state.manifest import compiled_name
+from reconciler.state.spares import is_as_recorded
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     from reconciler.model import File
     from reconciler.state.digests import Digests
     from reconciler.state.manifest import Generation
+    from reconciler.state.spares import Spares
 
 
 LARGE = 1 << 18
@@ -34,6 +34,7 @@ class LiveFiles(NamedTuple):
     live: Generation
     host: Host
     digests: Digests
+    spares: Spares
 
     def copy(self, path: str, file: File, folder: Path) -> bool:
         """Copy a large live file that equals *file* into a folder; return False if there is none."""
@@ -61,7 +62,8 @@ class LiveFiles(NamedTuple):
     def _copied(self, path: str, folder: Path) -> bool:
         if not self._is_placed(path):
             return False
-        self.host.copy(self.live.root / path, folder / path)
+        if not self.spares.take(self.live.files[path], folder / path):
+            self.host.copy(self.live.root / path, folder / path)
         if not self._is_placed(path):  # it was edited meanwhile
             self.host.remove(folder / path)
             return False
@@ -70,10 +72,7 @@ class LiveFiles(NamedTuple):
 
     def _is_placed(self, path: str) -> bool:
         """Return whether a live file is the one that was placed."""
-        file, record = self.live.root / path, self.live.files[path]
-        status = file.lstat()
-        now = self.digests.of(file), stat.S_IMODE(status.st_mode), named(status.st_uid, status.st_gid)
-        return now == (record.sha256, record.mode, record.owner)
+        return is_as_recorded(self.live.root / path, self.live.files[path], self.digests)
 
     def _is_alike(self, path: str, source: File) -> bool:
         """Return whether the live generation has a map for that table, of the same type and mode."""

@@ -5,6 +5,7 @@ So is it if the program is killed that changes the copy. Whatever is live, the m
 
 from __future__ import annotations
 
+import signal
 from itertools import product
 from typing import TYPE_CHECKING
 
@@ -109,3 +110,50 @@ def test_the_changed_map_of_each_type_is_the_compiled_one() -> None:
                 assert ran.status == 0, ran.output
                 assert held(crasher, kind) == compiled(crasher, kind)
             crasher.adopted.write_past_hook({name: None}, "Gone")
+
+
+def test_copies_that_were_made_ahead_killed_while_a_stage_takes_them() -> None:
+    rows = "".join(f"user{number:06}@v.test  box{number % 9}@out.test\n" for number in range(150_000))
+    with crash_driver() as crasher:
+        adopted, spares = crasher.adopted, crasher.host.root / "var/lib/reconciler/private/spares"
+        adopted.write_past_hook({"mail.yaml": LARGE, "tables/virtual": rows}, "A very large table")
+        assert crasher.run("once").status == 0
+        adopted.start_daemon()
+        crasher.host.wait_for(lambda: spares.is_dir() and len(list(spares.iterdir())) == 2, what="the copies")
+        adopted.stop_daemon()
+        before = consistent(crasher, "lmdb")
+        crasher.save("ahead")
+        adopted.write_past_hook({"mail.yaml": f"{LARGE}  disable_vrfy_command: yes\n"}, "A setting")
+        whole = crasher.run("once")
+        assert (whole.status, list(spares.iterdir())) == (0, []), whole.output
+        taking = [number for number, effect in enumerate(whole.effects, 1) if effect == "rename"][:2]
+        for number, when in product(taking, ("before", "after")):
+            crasher.restore()
+            assert crasher.run("once", at=number, when=when).status == KILLED, number
+            assert consistent(crasher, "lmdb") == before
+            again = crasher.run("once")
+            assert (again.status, consistent(crasher, "lmdb")) == (0, before), again.output
+            crasher.whole_at_last(f"{when} effect {number}")
+
+
+def test_a_hand_edit_of_a_map_reaches_neither_the_generation_before_nor_the_next_one() -> None:
+    rows = "".join(f"user{number:06}@v.test  box{number % 9}@out.test\n" for number in range(150_000))
+    with crash_driver() as crasher:
+        adopted = crasher.adopted
+        adopted.write_past_hook({"mail.yaml": LARGE, "tables/virtual": rows}, "A very large table")
+        assert crasher.run("once").status == 0
+        adopted.start_daemon()
+        for answer in ("yes", "no"):
+            adopted.write_past_hook({"mail.yaml": f"{LARGE}  disable_vrfy_command: {answer}\n"}, answer)
+            adopted.signal_daemon(signal.SIGHUP)
+            adopted.wait_for("Applied", adopted.tip())
+        adopted.stop_daemon()
+        was = adopted.sh("readlink -f /etc/postfix")
+        adopted.sh(f"echo 'edited@v.test root' | postmap -i lmdb:{PLACE}")
+        assert adopted.sh(f"postmap -q edited@v.test lmdb:{PLACE}") == "root"
+        assert crasher.run("once").status == 0
+        maps = "/var/lib/reconciler/generations/*/postfix/virtual.lmdb"
+        asked = f"for map in {maps}; do postmap -q edited@v.test lmdb:${{map%.lmdb}} && echo $map; done; true"
+        (edited, where) = adopted.sh(asked).splitlines()
+        assert (edited, where) == ("root", f"{was}/virtual.lmdb"), "the one that was live, and no other"
+        assert consistent(crasher, "lmdb")

@@ -18,6 +18,7 @@ from reconciler.state.digests import Digests
 from reconciler.state.live_files import LiveFiles
 from reconciler.state.manifest import FileRecord, Generation, digest
 from reconciler.state.source import Source, SourceKind
+from reconciler.state.spares import Spares
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -76,7 +77,9 @@ def made(tmp_path: Path, old: bytes, new: Table, host: Maps, map_of_old: dict[st
     generation = Generation(1, live.parent, "a" * 40, Source(SourceKind.COMMIT), records)
     host.folder = stage
     source = File.of(new.source, compiled=f"{new.compiler} {new.type}")
-    return made_from_live(new, source, LiveFiles(generation, host, Digests()), stage)
+    digests = Digests()
+    spares = Spares(tmp_path / "spares", host, digests)
+    return made_from_live(new, source, LiveFiles(generation, host, digests, spares), stage)
 
 
 def map_in(tmp_path: Path) -> dict[str, str]:

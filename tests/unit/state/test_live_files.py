@@ -14,6 +14,7 @@ from reconciler.state.digests import Digests
 from reconciler.state.live_files import LiveFiles
 from reconciler.state.manifest import FileRecord, Generation, digest
 from reconciler.state.source import Source, SourceKind
+from reconciler.state.spares import Spares
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,8 +36,13 @@ def live(tmp_path: Path) -> Generation:
     return Generation(1, root.parent, "a" * 40, Source(SourceKind.COMMIT), records)
 
 
+def files(live: Generation, host: Host, digests: Digests) -> LiveFiles:
+    """Return the files of a generation, of which no copies were made ahead."""
+    return LiveFiles(live, host, digests, Spares(live.path.parent / "spares", host, digests))
+
+
 def test_a_map_is_of_the_source_that_it_was_made_from(live: Generation) -> None:
-    maps = LiveFiles(live, Host(), Digests())
+    maps = files(live, Host(), Digests())
     assert maps.is_of("virtual", File.of(OLD, compiled=LMDB))
     assert not maps.is_of("virtual", File.of(NEW, compiled=LMDB))
     assert maps.source_of("virtual", File.of(NEW, compiled=LMDB)) == OLD
@@ -51,23 +57,23 @@ def test_a_map_is_of_the_source_that_it_was_made_from(live: Generation) -> None:
     ],
 )
 def test_another_mode_or_type_is_another_map(live: Generation, source: File) -> None:
-    assert LiveFiles(live, Host(), Digests()).source_of("virtual", source) is None
-    assert not LiveFiles(live, Host(), Digests()).is_of("virtual", replace(source, digest=File.of(OLD).digest))
+    assert files(live, Host(), Digests()).source_of("virtual", source) is None
+    assert not files(live, Host(), Digests()).is_of("virtual", replace(source, digest=File.of(OLD).digest))
 
 
 @pytest.mark.parametrize("gone", ["virtual", "virtual.lmdb"])
 def test_without_both_files_there_is_none(live: Generation, gone: str) -> None:
     (live.root / gone).unlink()
-    assert LiveFiles(live, Host(), Digests()).source_of("virtual", File.of(NEW, compiled=LMDB)) is None
+    assert files(live, Host(), Digests()).source_of("virtual", File.of(NEW, compiled=LMDB)) is None
 
 
 def test_a_source_that_was_edited_by_hand_tells_nothing_of_its_map(live: Generation) -> None:
     (live.root / "virtual").write_bytes(b"edited 1\n")
-    assert LiveFiles(live, Host(), Digests()).source_of("virtual", File.of(NEW, compiled=LMDB)) is None
+    assert files(live, Host(), Digests()).source_of("virtual", File.of(NEW, compiled=LMDB)) is None
 
 
 def test_a_map_that_is_not_as_placed_is_not_copied(live: Generation, tmp_path: Path) -> None:
-    maps, source = LiveFiles(live, Host(), Digests()), File.of(NEW, compiled=LMDB)
+    maps, source = files(live, Host(), Digests()), File.of(NEW, compiled=LMDB)
     assert maps.copy_map("virtual", source, tmp_path)
     assert (tmp_path / "virtual.lmdb").read_bytes() == b"the map of OLD"
     (tmp_path / "virtual.lmdb").unlink()
@@ -79,7 +85,7 @@ def test_a_map_that_is_not_as_placed_is_not_copied(live: Generation, tmp_path: P
 def test_a_map_that_is_edited_while_it_is_copied_is_not_used(
     live: Generation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    maps, source, copy = LiveFiles(live, Host(), Digests()), File.of(NEW, compiled=LMDB), Host.copy
+    maps, source, copy = files(live, Host(), Digests()), File.of(NEW, compiled=LMDB), Host.copy
 
     def edited(host: Host, of: Path, to: Path) -> None:
         of.write_bytes(b"half of an edit")
@@ -101,7 +107,7 @@ def test_a_map_of_another_mode_or_owner_than_it_was_placed_with_is_not_copied(
         os.chown(made, 0, 1)
     else:
         made.write_bytes(b"another map...")
-    assert not LiveFiles(live, Host(), Digests()).copy_map("virtual", File.of(OLD, compiled=LMDB), tmp_path)
+    assert not files(live, Host(), Digests()).copy_map("virtual", File.of(OLD, compiled=LMDB), tmp_path)
     assert not (tmp_path / "virtual.lmdb").exists()
 
 
@@ -124,7 +130,7 @@ def unread(content: bytes, mode: int = 0o644) -> File:
 
 def test_a_large_source_is_copied_without_reading_the_new_one(large: Generation, tmp_path: Path) -> None:
     digests = Digests()
-    assert LiveFiles(large, Host(), digests).copy("virtual", unread(LONG), tmp_path)
+    assert files(large, Host(), digests).copy("virtual", unread(LONG), tmp_path)
     assert (tmp_path / "virtual").read_bytes() == LONG
     assert digests.of(tmp_path / "virtual") == digest(tmp_path / "virtual")
     (large.root / "virtual").write_bytes(LONG.replace(b"box", b"fox", 1))
@@ -133,12 +139,12 @@ def test_a_large_source_is_copied_without_reading_the_new_one(large: Generation,
 
 @pytest.mark.parametrize("other", [unread(LONG + b"a b\n"), unread(LONG, 0o640)], ids=["content", "mode"])
 def test_a_source_that_differs_is_not_copied(large: Generation, tmp_path: Path, other: File) -> None:
-    assert not LiveFiles(large, Host(), Digests()).copy("virtual", other, tmp_path)
+    assert not files(large, Host(), Digests()).copy("virtual", other, tmp_path)
     assert not (tmp_path / "virtual").exists()
 
 
 def test_a_small_source_is_written(live: Generation, tmp_path: Path) -> None:
-    assert not LiveFiles(live, Host(), Digests()).copy("virtual", File.of(OLD, compiled=LMDB), tmp_path)
+    assert not files(live, Host(), Digests()).copy("virtual", File.of(OLD, compiled=LMDB), tmp_path)
 
 
 @pytest.mark.parametrize("edit", ["mode", "bytes", "gone", "link"])
@@ -154,5 +160,5 @@ def test_a_source_that_was_edited_by_hand_is_written_anew(large: Generation, tmp
             source.symlink_to(tmp_path / "aside")
     stage = tmp_path / "stage"
     stage.mkdir()
-    assert not LiveFiles(large, Host(), Digests()).copy("virtual", unread(LONG), stage)
+    assert not files(large, Host(), Digests()).copy("virtual", unread(LONG), stage)
     assert not (stage / "virtual").exists()
