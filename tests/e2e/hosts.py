@@ -53,6 +53,7 @@ ADDRESS = "192.0.2.10"
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 PROGRAMS = ("age", "ip", "nsenter", "postfix", "setpriv", "unshare", "vim.tiny", "/lib/systemd/systemd")
 UNSHARE = ("unshare", "-m", "-n", "-p", "-u", "-i", "-f", "--kill-child")
+MAKER = "import sys; sys.path.append(sys.argv.pop(1)); from tests.e2e.inside.make_host import main; main()"
 VISIT = ("sh", "-c", 'echo 0 >/sys/fs/cgroup/visitor/cgroup.procs && exec "$@"', "visit")
 
 
@@ -179,7 +180,7 @@ class Host:
         return end_of_program(partial(self.start_preloaded, *argv, user=user, cwd=cwd), typed)[:2]
 
     def _has_own_command(self) -> bool:
-        """Whether the host's `reconciler` is the one of the tests, as make-host links it."""
+        """Whether the host's `reconciler` is the one of the tests, as make_host.py links it."""
         link = self.root / "usr/local/bin/reconciler"
         return link.is_symlink() and link.readlink() == Path(sys.prefix, "bin/reconciler")
 
@@ -308,12 +309,12 @@ class Host:
 
     def _make(self) -> None:
         """Start PID 1 and wait until it says that it is ready."""
-        init = "systemd" if self.systemd else shlex.join([sys.executable, "-IS", str(HERE / "inside/init.py")])
-        argv = ["env", f"PATH={PATH}", "setpriv", "--pdeathsig=KILL", *UNSHARE]
-        argv += [str(HERE / "make-host"), self.name, self.address, sys.prefix, init, *_carried()]
+        argv = ["setpriv", "--pdeathsig=KILL", *UNSHARE, sys.executable, "-IS", "-c", MAKER, str(CHECKOUT)]
+        argv += [self.name, self.address, sys.prefix, "systemd" if self.systemd else "init", *_carried()]
         process = subprocess.Popen(
-            argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-        )
+            argv, env={**os.environ, "PATH": PATH}, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT, text=True,
+        )  # fmt: skip
         self._closing.enter_context(process)
         self._closing.callback(process.kill)
         assert process.stdout

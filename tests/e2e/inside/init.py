@@ -34,11 +34,13 @@ def main() -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
         listener.bind(str(LOG))
         LOG.chmod(0o666)
-        os.write(1, b"ready\n")
-        with Path(os.devnull).open("r+b", buffering=0) as null:
-            for descriptor in (0, 1, 2):
-                os.dup2(null.fileno(), descriptor)
+        be_ready()
         serve(listener)
 
 
-main()
+def be_ready() -> None:
+    """Say that the host is ready, and let the starter's pipe go."""
+    os.write(1, b"ready\n")
+    with Path(os.devnull).open("r+b", buffering=0) as null:
+        for descriptor in (0, 1, 2):
+            os.dup2(null.fileno(), descriptor)
