@@ -20,12 +20,15 @@ LONGEST_FIRST = (
     "tests/e2e/push/test_late_answers.py",
     "tests/e2e/recovery/test_killed_anywhere.py", "tests/e2e/recovery/test_errors_anywhere.py",
     "tests/e2e/deploy/test_deploy.py::test_install_stops",  # which makes what all other tests of deploy/ then have
-    "tests/load/", "tests/benchmarks/", "tests/e2e/push/test_repository.py", "tests/e2e/deploy/", "tests/e2e/recovery/",
-    "tests/e2e/rehearsal/test_rehearsal.py", "tests/e2e/mail/test_relayhost.py",
-    "tests/e2e/mail/test_all_features_together.py", "tests/e2e/mail/test_dns.py",
-    "tests/e2e/operator/", "tests/e2e/push/test_set.py", "tests/e2e/rehearsal/", "tests/e2e/",
-    "tests/unit/test_corpus_at_size.py", "tests/unit/test_house.py", "tests/unit/daemon/", "tests/unit/repository/",
-    "tests/unit/test_growth.py", "tests/unit/test_expressions.py", "tests/unit/test_table_memory.py", "tests/",
+    # Those that mostly wait are spread among those that mostly compute.
+    "tests/load/", "tests/benchmarks/", "tests/e2e/push/test_next_start.py", "tests/e2e/push/test_repository.py",
+    "tests/e2e/push/test_probation_warnings.py", "tests/e2e/deploy/", "tests/e2e/recovery/",
+    "tests/e2e/push/test_log_is_input.py", "tests/e2e/rehearsal/test_rehearsal.py", "tests/e2e/push/test_verify.py",
+    "tests/e2e/mail/test_relayhost.py", "tests/e2e/mail/test_all_features_together.py", "tests/e2e/mail/test_dns.py",
+    "tests/e2e/operator/", "tests/e2e/push/test_set.py", "tests/e2e/move_in/", "tests/e2e/drift/",
+    "tests/e2e/push/test_many_services.py", "tests/unit/test_corpus_at_size.py", "tests/unit/test_house.py",
+    "tests/e2e/push/", "tests/unit/test_growth.py", "tests/unit/test_expressions.py", "tests/unit/repository/",
+    "tests/e2e/", "tests/unit/daemon/", "tests/",
 )  # fmt: skip
 
 
