@@ -287,7 +287,7 @@ def test_a_command_can_not_multiply_without_end(user: str) -> None:
         host.write("/usr/lib/postfix/sbin/bomb", BOMB, 0o755)
         asks = {"smtpd_client_restrictions": "check_policy_service unix:public/bomb"} if user == "root" else {}
         done = rehearsed(host, state(asks, {"master.d/p.cf": starts[user]}))
-        assert re.fullmatch(r"more than 1,\d+ processes", done.trouble), (done.trouble, done.report)
+        assert re.fullmatch(r"more than 1,\d+ processes", done.trouble), f"{done.trouble}\n{done.log}"
         host.wait_for(lambda: len(host.run("ls", "/proc").stdout.split()) < before + 20, what="the end of all")
         assert rehearsed(host, state()).findings == []  # the machine is well
 
