@@ -10,6 +10,7 @@ from reconciler.desired.lint import SAME
 from reconciler.model import Applied, Severity, Unchanged
 from reconciler.model.phase import Suspended, pause, pause_after
 from reconciler.passes.drift import rules_end
+from reconciler.state.locks import BUSY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,7 +26,8 @@ class LastPass:
     """Why no pass was made or recorded, the note that was not written, and whether panels' requests wait.
 
     *bug* is a bug in reconciler that ended the work around a pass. *faults* are errors of what is live that the pass
-    met, such as a server that does not answer. *held_back* counts the times in a row that a recovery had to wait.
+    met, such as a server that does not answer. *held_back* counts the times in a row that a recovery had to wait, and
+    *met* those that another pass was running: it usually ends before the next try.
     """
 
     unrecorded: str = ""
@@ -34,13 +36,16 @@ class LastPass:
     bug: str = ""
     faults: tuple[Finding, ...] = ()
     held_back: int = 0
+    met: int = 0
 
     def recorded(self, passed: Passed) -> LastPass:
         """Return the value after a pass, which was recorded or not."""
         what = "no pass can be made now" if passed.busy else "nothing can be recorded"
         unrecorded = f"{what}: {getattr(passed.outcome, 'reason', '')}" if passed.unrecorded else ""
         held_back = self.held_back + 1 if passed.held_back else 0
-        return replace(self, unrecorded=unrecorded, faults=tuple(_faults(passed.outcome)), held_back=held_back)
+        met = self.met + 1 if unrecorded.endswith(BUSY) else 0
+        faults = tuple(_faults(passed.outcome))
+        return replace(self, unrecorded=unrecorded, faults=faults, held_back=held_back, met=met)
 
     def noted(self, passed: Passed) -> LastPass:
         """Return the value after a pass; one without a conclusion writes no note, so it keeps the earlier one."""
@@ -63,7 +68,7 @@ class LastPass:
     @property
     def urgent(self) -> list[str]:
         """The problems of reconciler itself that an operator must look at."""
-        return [*filter(None, (self.unrecorded, self.bug))]
+        return [*filter(None, ("" if self.met == 1 else self.unrecorded, self.bug))]
 
 
 def _faults(outcome: Outcome) -> Iterator[Finding]:

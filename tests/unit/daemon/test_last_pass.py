@@ -11,6 +11,7 @@ from reconciler.host.settings import Settings
 from reconciler.model import Applied, Finding, Postponed, Refused, Unchanged, Where
 from reconciler.model.phase import FIRST_PAUSE, Steady, Suspended
 from reconciler.passes.record import Passed
+from reconciler.state.locks import BUSY
 from reconciler.state.records import Conclusion
 
 SETTINGS = Settings(host="mx1.example.com")
@@ -41,6 +42,16 @@ def test_a_pass_that_another_process_keeps_from_beginning_says_that_and_not_that
 
     assert last.urgent == ["no pass can be made now: dpkg holds its lock"]
     assert last.due_in(Steady(), SETTINGS) == FIRST_PAUSE
+
+
+def test_another_pass_is_no_problem_unless_it_still_runs_at_the_next_try() -> None:
+    meets = Passed(Postponed(BUSY), unrecorded=True, busy=True)
+    once = LastPass().recorded(meets)
+    twice = once.recorded(meets)
+
+    assert (once.urgent, twice.urgent) == ([], [f"no pass can be made now: {BUSY}"])
+    assert once.due_in(Steady(), SETTINGS) == FIRST_PAUSE
+    assert twice.recorded(Passed(Unchanged())) == LastPass()
 
 
 def test_errors_of_what_is_live_that_refused_nothing_are_faults_until_a_pass_is_free_of_them() -> None:
