@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Self
 
 from reconciler.model import Finding, Where, error_at, limits
 from reconciler.model.errors import InvalidSource
-from reconciler.postfix.macros import EACH
 from reconciler.postfix.scopes import Scope
 
 if TYPE_CHECKING:
@@ -102,19 +101,10 @@ def beyond(where: Where, text: str) -> InvalidSource:
 
 def bound_values(merged: Contribution, facts: Facts) -> None:
     """Refuse settings that are too large together: each service may read each value, with all names in it expanded."""
-    budget, services = Budget(), len(merged.entries)
+    budget, services, main = Budget(), len(merged.entries), Scope(merged, facts)
     for service in (None, *merged.entries):
-        # Without a name to expand, as in thousands of services, a value costs what it is long.
-        plain = [len(option.value) + EACH for option in service.overrides if "$" not in option.value] if service else []
-        if (
-            service
-            and len(plain) == len(service.overrides)
-            and max(plain, default=0) * services <= limits.READ_BY_SERVICES
-        ):
-            budget.take_expanded(sum(plain), service.where)
-            continue
-        scope = Scope(merged, facts, service)
-        for parameter in scope.written:
+        for parameter in service.overrides if service else main.written:
+            scope = Scope(merged, facts, service) if "$" in parameter.value else main  # which costs the same
             cost = scope.cost(parameter.value)
             budget.take_expanded(cost, parameter.where)
             if cost * services > limits.READ_BY_SERVICES:

@@ -31,7 +31,7 @@ _NAME = re.compile(r"\s*([A-Za-z0-9_]+)\s*(?=[?:]|\Z)", re.ASCII)
 _OPERATOR = re.compile(r"([<>!=?+*/~&|%-]*)([A-Za-z0-9]*)\s*", re.ASCII)
 _PLAIN = re.compile(r"[A-Za-z0-9_]+")
 _SHORT = 200  # characters of a text whose pieces are remembered
-EACH = 8  # the work for a name, in characters
+_EACH = 8  # the work for a name, in characters
 _CLOSING = {"(": ")", "{": "}"}
 
 
@@ -63,7 +63,7 @@ class _Room:
         self.taken = 0
 
     def take(self, text: str) -> None:
-        self.taken += len(text) + EACH
+        self.taken += len(text) + _EACH
         if self.taken > limits.VALUE:
             raise ValueTooLarge(f"it is longer than {limits.VALUE} characters when its names are expanded")
 
@@ -96,7 +96,7 @@ def expand(text: str, lookup: Lookup) -> str:
 def cost(text: str, lookup: Lookup) -> int:
     """Return how many characters an expansion reads; it never reads many more than limits.VALUE."""
     if "$" not in text:
-        return len(text) + EACH
+        return len(text) + _EACH
     room = _Room()
     with suppress(MalformedMacro):
         _expand(text, lookup, 0, room)
