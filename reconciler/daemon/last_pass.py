@@ -41,9 +41,10 @@ class LastPass:
     def recorded(self, passed: Passed) -> LastPass:
         """Return the value after a pass, which was recorded or not."""
         what = "no pass can be made now" if passed.busy else "nothing can be recorded"
-        unrecorded = f"{what}: {getattr(passed.outcome, 'reason', '')}" if passed.unrecorded else ""
+        reason = getattr(passed.outcome, "reason", "")
+        unrecorded = f"{what}: {reason}" if passed.unrecorded else ""
         held_back = self.held_back + 1 if passed.held_back else 0
-        met = self.met + 1 if unrecorded.endswith(BUSY) else 0
+        met = self.met + 1 if passed.unrecorded and reason == BUSY else 0
         faults = tuple(_faults(passed.outcome))
         return replace(self, unrecorded=unrecorded, faults=faults, held_back=held_back, met=met)
 
