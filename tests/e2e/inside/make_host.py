@@ -46,7 +46,7 @@ link set wire up
 addr add {}/24 dev eth0
 """
 QUEUES = ("active", "bounce", "corrupt", "defer", "deferred", "hold", "incoming", "maildrop")
-# Debian's "Local only", whatever this machine's own Postfix is told to do.
+# Debian's choice "Local only". The configuration of this machine's own Postfix has no influence.
 LOCAL_ONLY = """\
 smtpd_relay_restrictions = permit_mynetworks permit_sasl_authenticated defer_unauth_destination
 myhostname = {name}
@@ -105,8 +105,8 @@ def lay_root() -> None:
 def carry(number: int, path: Path) -> None:
     """Have a path of the machine in the host, read-only.
 
-    Ordinary users run the interpreter too, even if it lives in a home or clone nobody else may enter: hence an overlay,
-    whose folders can be opened up, and no plain bind.
+    Other users of the host run the interpreter too. It may be in a folder that only its owner can enter. An overlay
+    allows other modes for its folders, and a bind mount does not.
     """
     upper, work, place = BASE / f"upper{number}", BASE / f"work{number}", ROOT / path.relative_to("/")
     for folder in (upper, work, place):
