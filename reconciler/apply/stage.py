@@ -29,7 +29,6 @@ from reconciler.postfix.table_parts import entry_count
 from reconciler.postfix.tables import sample, table_of
 from reconciler.rehearsal.rehearse import rehearse
 from reconciler.state import companions
-from reconciler.state.live_files import LiveFiles
 from reconciler.state.manifest import NONE, Deviations
 
 if TYPE_CHECKING:
@@ -109,9 +108,8 @@ def _rehearse(rehearsal: Rehearsal, stage: Stage, edges: Edges) -> list[Finding]
 def _compile(target: Tree, order: Order, stage: Stage, edges: Edges) -> list[Finding]:
     """Compile the tables whose live map is not of use; count the entries of the new maps and read them back."""
     tables = [table for path in target if (table := _table(path, target, order.origin))]
-    live, kept = edges.generations.live(), edges.generations
-    maps = LiveFiles(live, edges.host, kept.digests, kept.spares) if live is not None else None
-    new = [one for one in tables if maps is None or not made_from_live(one, target[one.name], maps, stage.root)]
+    live = edges.generations.live_files()
+    new = [one for one in tables if live is None or not made_from_live(one, target[one.name], live, stage.root)]
     findings = postmap.compile_tables(edges.host, stage.root, new)
     if not findings:
         for table in new:

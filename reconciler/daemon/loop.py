@@ -191,7 +191,7 @@ class Daemon:
                 gc.set_threshold(_YOUNG)
             if reasons:
                 self._bound.rest()
-                with suppress(OSError):  # a disk that is full shows where something is missing
+                with suppress(OSError):  # without these copies, a stage makes its own
                     self.edges.generations.spares.renew(self.edges.generations.live())
             with Sleep(self._queue.bell) as sleep:
                 self._arrange(sleep)

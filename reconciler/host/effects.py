@@ -317,10 +317,8 @@ class Host:
     def rename(self, source: Path, target: Path, *, lasting: bool = True) -> None:
         """Rename within a file system; durably if *lasting*, as for make_directory()."""
         source.rename(target)
-        if lasting:
-            fsync(target.parent)
-        if lasting and source.parent != target.parent:
-            fsync(source.parent)
+        for folder in dict.fromkeys((target.parent, source.parent)) if lasting else ():
+            fsync(folder)
 
     @effect
     def exchange(self, one: Path, other: Path) -> None:

@@ -15,7 +15,7 @@ import os
 import re
 from contextlib import suppress
 from dataclasses import replace
-from itertools import chain, count
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -171,10 +171,9 @@ class Generations:
 
     def drift(self) -> tuple[str, ...]:
         """Return what differs from the live manifest, including links and places outside, but no foreign files."""
-        if (live := self.live()) is None:
+        if (one := self.live()) is None:
             return ()
-        outside = self.companions.astray(live), self.outer_links.astray(live)
-        return (*self.edited(live, self.config_directory), *chain(*outside))
+        return (*self.edited(one, self.config_directory), *self.companions.astray(one), *self.outer_links.astray(one))
 
     def edited(self, generation: Generation, root: Path | None = None) -> tuple[str, ...]:
         """Return the files of a generation that differ from its manifest."""
@@ -183,12 +182,11 @@ class Generations:
 
     def content(self, generation: Generation) -> Tree:
         """Return the current files of a generation that its manifest names, without compiled maps."""
-        read = {
-            path: self._file(path, record, generation.root)
+        return {
+            path: file
             for path, record in generation.files.items()
-            if not record.made_from
+            if not record.made_from and (file := self._file(path, record, generation.root))
         }
-        return {path: file for path, file in read.items() if file}
 
     def _matches(self, path: str, record: FileRecord, root: Path) -> bool:
         file = self._file(path, record, root)
@@ -203,8 +201,8 @@ class Generations:
         is_file = full.is_file() and not full.is_symlink()
         found = (self.digests.of(full), full.read_bytes) if is_file else (NOT_A_FILE, bytes)
         compiled, link = (record.compiled, record.link) if record else ("", "")
-        owner = named(status.st_uid, status.st_gid)
-        return File(found[0], status.st_mode & 0o7777, owner, found[1], compiled, link=link)
+        mode, owner = status.st_mode & 0o7777, named(status.st_uid, status.st_gid)
+        return File(found[0], mode, owner, found[1], compiled, link=link)
 
     # ---- making ------------------------------------------------------------------------------------------------------
 
@@ -218,6 +216,10 @@ class Generations:
     def stage_folder(self, name: str) -> Path:
         """Return the folder for a stage of that name."""
         return self.private / "stage" / name
+
+    def live_files(self) -> LiveFiles | None:
+        """Return the large files of the live generation, of which a stage takes copies; None before adoption."""
+        return LiveFiles(live, self.host, self.digests, self.spares) if (live := self.live()) else None
 
     def stage(self, target: Tree, name: str, mtime: float) -> Stage:
         """Write *target* and the foreign files into a new folder; a large file that is live is copied, and not read.
@@ -235,9 +237,9 @@ class Generations:
             self._carry(path, root, share=self.adopted)
         for below in folders_of(target):
             self._make_folder(root, below)
-        kept = LiveFiles(live, self.host, self.digests, self.spares) if (live := self.live()) else None
+        live = self.live_files()
         for path, file in target.items():
-            if not (kept and kept.copy(path, file, root)):
+            if not (live and live.copy(path, file, root)):
                 self.host.write(root / path, file.read(), file.mode, file.owner, mtime)
         return Stage(root, carried)
 

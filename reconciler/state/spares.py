@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from reconciler.state.digests import Digests
     from reconciler.state.manifest import FileRecord, Generation
 
-LARGE = 1 << 22
+_WORTHWHILE = 1 << 22
 """A file of fewer bytes is copied in a millisecond or two."""
 _FREE = 16
 """How often the copies must fit into what is free on the disk."""
@@ -67,7 +67,7 @@ class Spares:
         files = ((path, record, live.root / path) for path, record in live.files.items())
         return {
             path: record for path, record, file in files
-            if file.is_file() and file.stat().st_size >= LARGE and is_as_recorded(file, record, self._digests)
+            if file.is_file() and file.stat().st_size >= _WORTHWHILE and is_as_recorded(file, record, self._digests)
         }  # fmt: skip
 
     def _has_room(self, files: list[Path]) -> bool:

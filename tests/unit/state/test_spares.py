@@ -28,7 +28,7 @@ FILES = {"virtual": SOURCE, "virtual.lmdb": MAP, "main.cf": b"small"}
 @pytest.fixture(autouse=True)
 def _small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Treat a file of some hundred bytes as a large one."""
-    monkeypatch.setattr(spares, "LARGE", 1000)
+    monkeypatch.setattr(spares, "_WORTHWHILE", 1000)
     monkeypatch.setattr(live_files, "LARGE", 1000)
 
 
