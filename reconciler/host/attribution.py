@@ -105,31 +105,32 @@ def _shown(when: float) -> str:
 
 def _package(times: Iterable[float]) -> str:
     """Return the package whose scripts ran at each of these times, as ``postfix 3.7.11-0+deb12u1``, or empty."""
-    moments, spans = list(times), list(_scripts())
-    found = {name: all(any(_within(when, span, name) for span in spans) for when in moments) for _, _, name in spans}
-    return next((name for name, always in found.items() if always and moments), "")
+    moments, ran = list(times), _scripts()
+    always = (
+        (package, version)
+        for (package, version), spans in ran.items()
+        if moments and all(any(start - SLACK < when < end + SLACK for start, end in spans) for when in moments)
+    )
+    found = (f"{package.partition(':')[0]} {version}" for package, version in always if _knows_postfix(package))
+    return next(found, "")
 
 
-def _within(when: float, span: tuple[float, float, str], name: str) -> bool:
-    return span[2] == name and span[0] - SLACK < when < span[1] + SLACK
-
-
-def _scripts() -> Iterator[tuple[float, float, str]]:
-    """Yield when dpkg ran the scripts of packages that mention Postfix: start, end and package."""
+def _scripts() -> dict[tuple[str, str], list[tuple[float, float]]]:
+    """Return when dpkg ran the scripts of each package and version, each time from its start to its end."""
     begun: dict[str, float] = {}
+    found: dict[tuple[str, str], list[tuple[float, float]]] = {}
     for line in _tail(DPKG_LOG):
         if match := _STATUS.match(line):
             at, status, package, version = match.groups()
-            when = datetime.strptime(at, "%Y-%m-%d %H:%M:%S").astimezone().timestamp()
             if status in _BUSY:
-                begun.setdefault(package, when)
-            elif status in _DONE and package in begun and _knows_postfix(package):
-                yield begun.pop(package), when, f"{package.partition(':')[0]} {version}"
-            elif status in _DONE:
-                begun.pop(package, None)
+                begun.setdefault(package, datetime.fromisoformat(at).timestamp())
+            elif status in _DONE and (start := begun.pop(package, None)) is not None:
+                found.setdefault((package, version), []).append((start, datetime.fromisoformat(at).timestamp()))
+    return found
 
 
 def _knows_postfix(package: str) -> bool:
+    """Tell whether a script of the package mentions Postfix."""
     for name in (package, package.partition(":")[0]):
         for script in _SCRIPTS:
             with suppress(OSError):
