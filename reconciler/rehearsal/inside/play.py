@@ -8,7 +8,6 @@ nothing that is not printed as ``{"trouble": text}``.
 
 from __future__ import annotations
 
-import encodings.idna  # noqa: F401 - getaddrinfo() wants it, and in the new root there is no library to find it in
 import json
 import os
 import select

@@ -6,12 +6,12 @@ Promises: a Talk never raises for what a server says or fails to say; what went 
 from __future__ import annotations
 
 import ipaddress
-import socket
 from typing import TYPE_CHECKING
 
-from reconciler.rehearsal.inside.smtp_client import SmtpClient, handshake_failure
+from reconciler.rehearsal.inside.smtp_client import SmtpClient, connect_from, handshake_failure
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Callable
 
     from reconciler.rehearsal.inside.messages import Endpoint, Step
@@ -107,7 +107,7 @@ class Talk:
         near = ipaddress.ip_address(self.client).is_loopback or self.client == self.listener["address"]
         place = (self.listener["address"], self.listener["port"])
         if near:
-            opened = socket.create_connection(place, self._patience, source_address=(self.client, 0))
+            opened = connect_from(self.client, *place, self._patience)
         else:
             opened = self._dial(self.client, *place, self._patience)
         self._connection = SmtpClient(opened)

@@ -24,6 +24,8 @@ import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from reconciler.rehearsal.inside.smtp_client import connect_from
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -119,17 +121,8 @@ class World:
 
     def connect(self, client: str, server: str, port: int, timeout: float) -> socket.socket:
         """Connect to the host from an address of the world."""
-
-        def dial() -> socket.socket:
-            family = socket.AF_INET6 if ":" in client else socket.AF_INET
-            connection = socket.socket(family, socket.SOCK_STREAM)
-            connection.settimeout(timeout)
-            connection.setsockopt(*_TRANSPARENT[family], 1)
-            connection.bind((client, 0))
-            connection.connect((server, port))
-            return connection
-
-        return self.there(dial)  # type: ignore[no-any-return]
+        transparent = _TRANSPARENT[socket.AF_INET6 if ":" in client else socket.AF_INET]
+        return self.there(lambda: connect_from(client, server, port, timeout, (*transparent, 1)))  # type: ignore[no-any-return]
 
     def listen(self, port: int, serve: Callable[[socket.socket], None]) -> None:
         """Serve every address of the world on that port."""
