@@ -28,8 +28,9 @@ from reconciler.daemon.control import ask
 from reconciler.model.errors import ReconcilerError
 from reconciler.state.locks import BUSY
 from tests.e2e.chroot import FILLED
+from tests.e2e.clones import commit
 from tests.e2e.host_files import pack, unpack
-from tests.e2e.hosts import CHECKOUT, Host, HostError
+from tests.e2e.hosts import Host, HostError
 from tests.e2e.kept import kept
 
 if TYPE_CHECKING:
@@ -74,7 +75,6 @@ find /etc/postfix/ -printf '%p %y %m %u:%g %l\n' | sort
 readlink /var/lib/reconciler/live/postfix
 find -H /etc/postfix/ -type f -exec sha256sum {} + | sort
 """
-COMMIT = (CHECKOUT / "tests/e2e/inside/commit.sh").read_text()
 UNASKED = 3.0  # seconds
 # What an adoption leaves on disk, and a start in the chroot. A host whose adoption would be equal gets a copy.
 LEFT = f"etc/postfix etc/reconciler root/state {REPOSITORY[1:]} {CLONE[1:]} var/lib/reconciler var/backups/reconciler"
@@ -353,9 +353,7 @@ class AdoptedHost:
 
     def commit(self, files: Mapping[str, str | None], message: str = "Change") -> str:
         """Commit in the clone, on top of what the branch is now; None removes a file."""
-        told = [f"{_size(text)} {path}\n{text or ''}" for path, text in files.items()]
-        argv = ("bash", "-c", COMMIT, "commit.sh", CLONE, REPOSITORY, message, *IDENTITY)
-        return self.host.run(*argv, input="".join(told), user=self._owner).stdout.strip()
+        return self.host.inside(lambda: commit(Path(CLONE), Path(REPOSITORY), files, message))
 
     def push(self, files: Mapping[str, str | None] | None = None, message: str = "Change", *options: str) -> Push:
         """Commit, unless told no files, and push; what the pusher saw."""
@@ -419,11 +417,6 @@ class AdoptedHost:
             return "".join(self.host.dialogue(["QUIT"], port)[:1]).startswith("220 ")
         except OSError:
             return False
-
-
-def _size(text: str | None) -> str:
-    """Return how many bytes of a file follow; `gone` for one that is removed."""
-    return "gone" if text is None else f"{len(text.encode())}"
 
 
 def _stat(file: Path) -> os.stat_result | None:

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.e2e.adopted_host import MAIL, UNREHEARSED, AdoptedHost
+from tests.e2e.postfix_start import MASTER
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -51,9 +52,8 @@ RESTORE = """
     [ ! -e {base}/state ] || cp -a {base}/state /var/lib/reconciler; cp -a {base}/postfix /etc/postfix
     {activate}
 """
-RELOAD = "pkill -HUP -x master || postfix start 2>/dev/null"
-# quick-stop has the start go without Postfix's check of its installation, which starts postconf 24 times.
-RESTART = "postfix quick-stop 2>/dev/null; postfix start 2>/dev/null"
+RELOAD = f"pkill -HUP -x master || {MASTER}"
+RESTART = f"pkill -TERM -x master && while pgrep -x master >/dev/null; do sleep 0.01; done; {MASTER}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -364,6 +364,11 @@ class Host:
         own = {"HOME": home, "SHELL": shell, "USER": name, "LOGNAME": name, **_environment(env)}
         return ["setpriv", "--pdeathsig=KILL", f"--reuid={name}", f"--regid={group}", "--init-groups"], own
 
+    def inside(self, make: Callable[[], T]) -> T:
+        """Call *make* in all of the host's namespaces but that of processes, as root, from the thread that is there."""
+        assert self._entrance
+        return self._entrance.call(make)
+
     def within(self, make: Callable[[], T]) -> T:
         """Call *make* in the host's network, from a thread of its own: only that thread moves there."""
 

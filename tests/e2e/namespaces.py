@@ -13,11 +13,12 @@ import os
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
+T = TypeVar("T")
 # <linux/sched.h>
 CLONE_FS = 0x00000200
 CLONE_NEWNS, CLONE_NEWCGROUP, CLONE_NEWUTS, CLONE_NEWIPC = 0x00020000, 0x02000000, 0x04000000, 0x08000000
@@ -52,16 +53,20 @@ def opened(pid: int) -> Iterator[int]:
 
 
 class Entrance:
-    """A thread that is in a host, and starts programs there."""
+    """A thread that is in a host, and works there."""
 
     def __init__(self, pid: int) -> None:
         self._threads = ThreadPoolExecutor(1)
         with opened(pid) as target:
             self._threads.submit(enter, target, pid).result()
 
+    def call(self, make: Callable[[], T]) -> T:
+        """Call *make* in the host. It can import nothing: the host may have other files."""
+        return self._threads.submit(make).result()
+
     def start(self, argv: Sequence[str], **options: Any) -> subprocess.Popen[str]:  # noqa: ANN401 - as Popen has them
         """Start a program in the host; its process id is the one that it has outside."""
-        return self._threads.submit(lambda: subprocess.Popen(argv, text=True, **options)).result()
+        return self.call(lambda: subprocess.Popen(argv, text=True, **options))
 
     def close(self) -> None:
         """Leave the host."""

@@ -14,13 +14,14 @@ cd /var/spool/postfix &&
 install -d -o postfix -m 700 active bounce corrupt defer deferred flush hold incoming private saved trace &&
 : >quick-start"""
 # What `postfix start` then does, but for six programs that ask for what is known here.
-_MASTER = """\
-rm quick-start && export MAIL_CONFIG=/etc/postfix MAIL_LOGTAG=postfix &&
-postlog -p info -t postfix/postfix-script starting the Postfix mail system && exec /usr/lib/postfix/sbin/master -w"""
+MASTER = "MAIL_CONFIG=/etc/postfix MAIL_LOGTAG=postfix /usr/lib/postfix/sbin/master -w"
+_LOGGED = "rm quick-start && postlog -p info -t postfix/postfix-script starting the Postfix mail system"
 
 
 def start_command(*, systemd: bool, filled: bool) -> str:
     """Return the command: through Postfix's unit under systemd, else with its chroot *filled* first."""
     if systemd:
         return f"{_UNCHECKED} && exec systemctl start postfix"
-    return f"{_UNCHECKED} && {_MASTER}" if filled else f"{chroot.FILL} && {_UNCHECKED} && exec postfix start"
+    if filled:
+        return f"{_UNCHECKED} && {_LOGGED} && {MASTER}"
+    return f"{chroot.FILL} && {_UNCHECKED} && exec postfix start"
