@@ -10,10 +10,10 @@ from reconciler.desired.lint import SAME
 from reconciler.model import Applied, Severity, Unchanged
 from reconciler.model.phase import Suspended, pause, pause_after
 from reconciler.passes.drift import rules_end
-from reconciler.state.locks import BUSY
+from reconciler.state.locks import BUSY, PACKAGES_CHANGE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from reconciler.host.settings import Settings
     from reconciler.model import Finding, Outcome
@@ -27,7 +27,8 @@ class LastPass:
 
     *bug* is a bug in reconciler that ended the work around a pass. *faults* are errors of what is live that the pass
     met, such as a server that does not answer. *held_back* counts the times in a row that a recovery had to wait, and
-    *met* those that another pass was running: it usually ends before the next try.
+    *met* those that another pass was running: it usually ends before the next try. *blocked* says that such a pass or
+    dpkg was in the way.
     """
 
     unrecorded: str = ""
@@ -37,6 +38,7 @@ class LastPass:
     faults: tuple[Finding, ...] = ()
     held_back: int = 0
     met: int = 0
+    blocked: bool = False
 
     def recorded(self, passed: Passed) -> LastPass:
         """Return the value after a pass, which was recorded or not."""
@@ -45,8 +47,11 @@ class LastPass:
         unrecorded = f"{what}: {reason}" if passed.unrecorded else ""
         held_back = self.held_back + 1 if passed.held_back else 0
         met = self.met + 1 if passed.unrecorded and reason == BUSY else 0
+        blocked = passed.unrecorded and reason in {BUSY, PACKAGES_CHANGE}
         faults = tuple(_faults(passed.outcome))
-        return replace(self, unrecorded=unrecorded, faults=faults, held_back=held_back, met=met)
+        return replace(
+            self, unrecorded=unrecorded, faults=faults, held_back=held_back, met=met, blocked=blocked
+        )  # fmt: skip
 
     def noted(self, passed: Passed) -> LastPass:
         """Return the value after a pass; one without a conclusion writes no note, so it keeps the earlier one."""
@@ -66,10 +71,13 @@ class LastPass:
         """What `reconciler status` shows, and reconciler does later by itself."""
         return [f"not written: {self.lost_note}"] if self.lost_note else []
 
-    @property
-    def urgent(self) -> list[str]:
-        """The problems of reconciler itself that an operator must look at."""
-        return [*filter(None, ("" if self.met == 1 else self.unrecorded, self.bug))]
+    def urgent(self, is_free: Callable[[], bool]) -> list[str]:
+        """Return the problems of reconciler itself that an operator must look at.
+
+        What blocked the last pass is told only until *is_free* says that it is over: the next pass follows by itself.
+        """
+        is_over = self.met == 1 or (self.blocked and is_free())
+        return [*filter(None, ("" if is_over else self.unrecorded, self.bug))]
 
 
 def _faults(outcome: Outcome) -> Iterator[Finding]:

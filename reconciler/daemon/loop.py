@@ -108,13 +108,17 @@ class Daemon:
         outside = (*(outbox.trouble for outbox in self._outboxes), self._fetcher.trouble)
         failed = filter(None, (self._probation.trouble, self._renewals.trouble, *outside))
         bugs = filter(None, (*(outbox.bug for outbox in self._outboxes), self._fetcher.bug, self._guard.bug))
-        urgent = (*self._last.urgent, *self._waiting(), *bugs)
+        urgent = (*self._last.urgent(self._is_free), *self._waiting(), *bugs)
         limits = (*self._watcher.limits, *urgent, *self._last.limits, *self._guard.limits, *self._bound.limits, *failed)
         faults = (*self._slot.still(self._last.faults), *map(told, self._faults_now.faults()))
         troubles = (*urgent, *faults, *self._slot.unanswered())
         busy, step = self._guard.busy, self._step
         working = RunningPass(step=step, seconds=round(busy, 1)) if busy and step else None
         return Known(limits, troubles, self._renewals.files, working)
+
+    def _is_free(self) -> bool:
+        """Tell whether nothing is in the way of a pass: one is running here, or could begin."""
+        return bool(self._guard.busy) or self.edges.generations.locks.is_free()
 
     def _waiting(self) -> list[str]:
         """Return what an operator must look at and no pass says."""

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 FILES = PASSES, ACTIVATION, DAEMON = "lock", "activation", "daemon"
 DPKG_LOCK = Path("/var/lib/dpkg/lock")
 BUSY = "another pass is running"
+PACKAGES_CHANGE = "packages are being installed or removed: dpkg holds its lock"
 PATIENCE = 10.0
 """Seconds that an operator's short command waits for a running pass."""
 RETURN_PATIENCE = 30.0
@@ -48,9 +49,17 @@ class Locks:
         """
         self._prepare()
         if not by_dpkg and packages_change():
-            raise Unavailable("packages are being installed or removed: dpkg holds its lock")
+            raise Unavailable(PACKAGES_CHANGE)
         with held(self._private / PASSES, BUSY, patience):
             yield
+
+    def is_free(self) -> bool:
+        """Tell whether a pass could hold its lock now; a pass that begins at this very moment may have to wait."""
+        try:
+            with held(self._private / PASSES, BUSY):
+                return not packages_change()
+        except (Unavailable, OSError):
+            return False
 
     @contextmanager
     def activation(self, patience: float = ACTIVATION_PATIENCE) -> Iterator[None]:

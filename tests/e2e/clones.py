@@ -8,27 +8,29 @@ from __future__ import annotations
 
 import os
 import subprocess
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pygit2
 from pygit2.enums import Option, ResetMode
+
+from tests.e2e.hosts import HostError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-MAIN = "refs/heads/main"
 pygit2.option(Option.SET_OWNER_VALIDATION, 0)  # the clone may be of another user
 
 
 def commit(clone: Path, origin: Path, files: Mapping[str, str | None], message: str) -> str:
-    """Commit on top of the branch main of *origin*, and return the name; None removes a file."""
-    repository, known = pygit2.Repository(str(clone)), pygit2.Repository(str(origin)).references
-    if MAIN not in known or known[MAIN].target not in repository:
-        owner = clone.stat()
-        fetch = ("git", "-C", str(clone), "fetch", "--quiet")
-        subprocess.run(fetch, check=True, user=owner.st_uid, group=owner.st_gid, extra_groups=[])
-    tip = known[MAIN].target if MAIN in known else repository.references["refs/remotes/origin/main"].target
+    """Commit on top of the branch main of *origin*, and return the name; None removes a file.
+
+    Raises HostError with what git says where nothing can be fetched.
+    """
+    repository, tip = pygit2.Repository(str(clone)), _tip(origin)
+    if tip is None or tip not in repository:
+        _fetch(clone)
+        tip = repository.revparse_single("refs/remotes/origin/main").id
     repository.reset(tip, ResetMode.HARD)
     for name, text in files.items():
         path = clone / name
@@ -43,6 +45,22 @@ def commit(clone: Path, origin: Path, files: Mapping[str, str | None], message: 
     made = repository.create_commit("HEAD", author, author, f"{message}\n", index.write_tree(), [tip])
     _give_away(clone)
     return str(made)
+
+
+def _tip(origin: Path) -> pygit2.Oid | None:
+    try:
+        return pygit2.Repository(str(origin)).revparse_single("refs/heads/main").id
+    except (pygit2.GitError, KeyError):
+        return None
+
+
+def _fetch(clone: Path) -> None:
+    owner = clone.stat()
+    argv = ("git", "-C", str(clone), "fetch", "--quiet")
+    user: dict[str, Any] = {"user": owner.st_uid, "group": owner.st_gid, "extra_groups": []}
+    done = subprocess.run(argv, capture_output=True, text=True, check=False, **user)
+    if done.returncode:
+        raise HostError(done.stderr)
 
 
 def _give_away(clone: Path) -> None:

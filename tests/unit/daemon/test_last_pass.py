@@ -11,17 +11,22 @@ from reconciler.host.settings import Settings
 from reconciler.model import Applied, Finding, Postponed, Refused, Unchanged, Where
 from reconciler.model.phase import FIRST_PAUSE, Steady, Suspended
 from reconciler.passes.record import Passed
-from reconciler.state.locks import BUSY
+from reconciler.state.locks import BUSY, PACKAGES_CHANGE
 from reconciler.state.records import Conclusion
 
 SETTINGS = Settings(host="mx1.example.com")
+
+
+def never() -> bool:
+    """Tell of a lock that it is held."""
+    return False
 
 
 def test_a_pass_that_could_not_be_recorded_is_made_again_soon_until_one_is() -> None:
     last = LastPass().recorded(Passed(Postponed("no space left"), unrecorded=True))
 
     assert last.due_in(Steady(), SETTINGS) == FIRST_PAUSE
-    assert last.urgent == ["nothing can be recorded: no space left"]
+    assert last.urgent(lambda: True) == ["nothing can be recorded: no space left"], "no lock is in the way"
     assert last.recorded(Passed(Unchanged())) == LastPass()
 
 
@@ -33,14 +38,15 @@ def test_a_recovery_that_waits_is_tried_again_after_growing_pauses() -> None:
         pauses.append(last.due_in(Steady(), SETTINGS))
 
     assert pauses == [FIRST_PAUSE, 2 * FIRST_PAUSE, 4 * FIRST_PAUSE]
-    assert last.urgent == ["no pass can be made now: a server is gone"]
+    assert last.urgent(never) == ["no pass can be made now: a server is gone"]
     assert last.recorded(Passed(Unchanged())) == LastPass()
 
 
 def test_a_pass_that_another_process_keeps_from_beginning_says_that_and_not_that_a_record_failed() -> None:
-    last = LastPass().recorded(Passed(Postponed("dpkg holds its lock"), unrecorded=True, busy=True))
+    last = LastPass().recorded(Passed(Postponed(PACKAGES_CHANGE), unrecorded=True, busy=True))
 
-    assert last.urgent == ["no pass can be made now: dpkg holds its lock"]
+    assert last.urgent(never) == [f"no pass can be made now: {PACKAGES_CHANGE}"]
+    assert last.urgent(lambda: True) == [], "they have been installed since"
     assert last.due_in(Steady(), SETTINGS) == FIRST_PAUSE
 
 
@@ -49,7 +55,8 @@ def test_another_pass_is_no_problem_unless_it_still_runs_at_the_next_try() -> No
     once = LastPass().recorded(meets)
     twice = once.recorded(meets)
 
-    assert (once.urgent, twice.urgent) == ([], [f"no pass can be made now: {BUSY}"])
+    assert (once.urgent(never), twice.urgent(never)) == ([], [f"no pass can be made now: {BUSY}"])
+    assert twice.urgent(lambda: True) == [], "it has ended since"
     assert once.due_in(Steady(), SETTINGS) == FIRST_PAUSE
     assert twice.recorded(Passed(Unchanged())) == LastPass()
 
@@ -87,7 +94,7 @@ def test_requests_that_wait_are_looked_at_soon_and_are_no_trouble() -> None:
     last = LastPass(requests_wait=True)
 
     assert last.due_in(Steady(), SETTINGS) == FIRST_PAUSE
-    assert last.urgent == last.limits == []
+    assert last.urgent(never) == last.limits == []
 
 
 def test_a_suspension_that_has_ended_is_looked_at_at_once_and_one_without_end_at_the_resync() -> None:

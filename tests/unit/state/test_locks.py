@@ -71,6 +71,11 @@ def test_one_daemon_for_life_beside_any_pass(locks: Locks) -> None:
 def test_one_lock_for_all_passes(locks: Locks) -> None:
     with locks.state(), pytest.raises(Unavailable, match="another pass is running"), locks.state():
         pass
+    with locks.state():
+        assert not locks.is_free()
+    assert locks.is_free()
+    with locks.state():
+        pass
 
 
 def test_an_operator_waits_for_a_running_pass(locks: Locks) -> None:
@@ -105,6 +110,7 @@ def test_no_pass_while_dpkg_works(locks: Locks, tmp_path: Path, monkeypatch: pyt
     try:
         with pytest.raises(Unavailable, match="dpkg holds its lock"), locks.state():
             pass
+        assert not locks.is_free()
     finally:
         os.kill(child, 9)
         os.waitpid(child, 0)
