@@ -186,14 +186,14 @@ def digests(folder: Path) -> dict[str, str]:
     return found
 
 
-ALIKE = {"copy", "write"}
+FILLING = {"copy", "link", "write"}
 
 
 def points(effects: list[str], since: str = "") -> list[tuple[int, str]]:
     """Every place where a run with these effects can die, from the first effect of that name on.
 
-    Right after one effect is right before the next: in between nothing on the host changes. Of a row of copies or
-    writes the first and the last are tried: they fill a folder that has no name yet, and what is on disk in between
+    Right after one effect is right before the next: in between nothing on the host changes. Of a row of copies, links
+    and writes the first and the last are tried: they fill a folder that has no name yet, and what is on disk in between
     differs by the number of its files alone. A run that is tried from an effect on is not tried at the note in the
     repository, which is the last effect of every run, when all else is concluded.
     """
@@ -211,9 +211,9 @@ def rehearsals(effects: list[str]) -> list[int]:
 
 
 def _is_amid(effects: list[str], number: int) -> bool:
-    """Tell whether an effect stands between two of its own kind that only fill a folder."""
+    """Tell whether an effect that only fills a folder stands between two others that do."""
     around = effects[number - 2 : number + 1] if number > 1 else []
-    return len(around) == 3 and len(set(around)) == 1 and around[0] in ALIKE
+    return len(around) == 3 and FILLING.issuperset(around)
 
 
 def told(capsys: pytest.CaptureFixture[str], what: str, tried: list[tuple[int, str]], ends: dict[str, int]) -> None:
