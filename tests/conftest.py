@@ -23,7 +23,7 @@ LONGEST_FIRST = (
     # Those that mostly wait are spread among those that mostly compute.
     "tests/load/", "tests/benchmarks/", "tests/e2e/push/test_next_start.py", "tests/e2e/push/test_repository.py",
     "tests/e2e/push/test_probation_warnings.py", "tests/e2e/deploy/", "tests/e2e/recovery/",
-    "tests/e2e/push/test_log_is_input.py", "tests/e2e/rehearsal/test_rehearsal.py", "tests/e2e/push/test_verify.py",
+    "tests/e2e/push/test_log_is_input.py", "tests/e2e/rehearsal/", "tests/e2e/push/test_verify.py",
     "tests/e2e/mail/test_relayhost.py", "tests/e2e/mail/test_all_features_together.py", "tests/e2e/mail/test_dns.py",
     "tests/e2e/operator/", "tests/e2e/push/test_set.py", "tests/e2e/move_in/", "tests/e2e/drift/",
     "tests/e2e/push/test_many_services.py", "tests/unit/test_corpus_at_size.py", "tests/unit/test_house.py",

@@ -61,7 +61,7 @@ def test_the_right_login_delivers_and_the_wrong_one_waits_and_status_says_why(re
     other.wait_for(lambda: "Subject: first" in mailbox(other), what="the message")
     assert "with ESMTPSA" in mailbox(other)
     assert "sasl_username=ada" in other.mail_log()
-    assert adopted.status()["queue"] == []
+    adopted.host.wait_for(lambda: adopted.status()["queue"] == [], what="the end of the delivery")
 
     push(adopted, RELAY.format("wrong"))
     assert adopted.host.send("a@mx1.example.com", FAR, "Subject: second\n\nHello.").startswith("250")

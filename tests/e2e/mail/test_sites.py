@@ -82,7 +82,7 @@ def test_two_sites_leave_from_their_own_addresses_and_names(far: tuple[AdoptedHo
     message = arrived(far, "a@other.test")
     assert message.peer in {"192.0.2.10", "2001:db8::10", "2001:db8::12"}
     assert message.helo == "mx1.example.com"
-    assert "postfix/site1-out/smtp" in adopted.host.mail_log()
+    adopted.host.wait_for(lambda: "postfix/site1-out/smtp" in adopted.host.mail_log(), what="the end of a delivery")
 
     both = DELIVERY.format(domain="one.test", address='192.0.2.11, "2001:db8::10"').replace(
         "helo: one", "helo: out.one"

@@ -76,7 +76,7 @@ def test_port_465_begins_with_tls_and_rows_past_the_smart_host_are_told_of(adopt
 
     message = arrived(adopted, 465, HERE)
     assert (message.login, message.tls) == ("ada", True)
-    assert "postfix/smart_host/smtp" in adopted.host.mail_log()
+    adopted.host.wait_for(lambda: "postfix/smart_host/smtp" in adopted.host.mail_log(), what="the end of the delivery")
 
     push(adopted, "", **{"tables/transport": None})
     assert adopted.sh("ls -H /etc/postfix | grep -E 'sasl_passwd|sender_relayhost' || true") == ""

@@ -113,7 +113,7 @@ def test_mail_leaves_from_the_addresses_of_its_senders_when_they_are_sites(asked
         assert "mail of site1-out waits if this host loses 192.0.2.11" in "\n".join(confirmed)
         assert (left_from(host, sink), before["a@shop.test"]) == (before, ("192.0.2.11", "mail.shop.test"))
         assert before["a@other.test"] == before["a@private.test"] == ("192.0.2.10", "mx1.example.com")
-        assert host.mail_log().count("postfix/site1-out/smtp") >= 2
+        host.wait_for(lambda: host.mail_log().count("postfix/site1-out/smtp") >= 2, what="the end of the deliveries")
         site = host.run("git", "-C", REPOSITORY, "show", "main:sites/site1/site.yaml").stdout
         assert "# moved here in spring\n  - shop.example\n" in site
         assert "# the shop asked for an address of its own\n" in site
