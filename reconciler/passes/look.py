@@ -103,8 +103,8 @@ class Look:
             for fault, weight in own_faults([line], self._helpers):
                 if (same := key(fault)) not in self._known:
                     new.setdefault(same, (fault, weight))
-                    if weight is Weight.LASTING and self._is_witnessed(fault):
-                        self._sightings.add(same, fault, now)
+                    if weight is not Weight.CERTAIN and self._is_witnessed(fault):
+                        self._sightings.add(same, fault, now, is_retried=weight is Weight.RETRIED)
         self._judge(new, now)
 
     def _judge(self, new: dict[tuple[str, str], tuple[LogLine, Weight]], now: float) -> None:
@@ -117,7 +117,7 @@ class Look:
             if weight is Weight.CERTAIN:
                 self._found[same] = line
             elif same in doubted:
-                self._sightings.add(same, line, now)
+                self._sightings.add(same, line, now, is_retried=weight is Weight.RETRIED)
 
     def witness(self) -> None:
         """Remember the processes of Postfix: any local user can write to a syslog file as Postfix does."""

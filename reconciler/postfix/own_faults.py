@@ -3,7 +3,8 @@
 The tables below are the whole list. Each row has Postfix's own words and the source file of Postfix that writes them. A
 row that is *certain* names a setting, a file or a service of Postfix: one line is enough. Any other row says that a
 program did not do what Postfix asked of it: a milter, a policy service, a database, a file system. Such a program may
-be restarting, so that the fault must last (postfix/sightings.py).
+be restarting, so that the fault must last (postfix/sightings.py). A *retried* row is a warning that Postfix gives at
+each try until one succeeds, as when a busy host reloads: only many of them are a fault.
 
 A milter or a policy service that fails is a fault only if a client is refused, or its message is held, for that reason,
 because its default action may accept mail. So the warning counts once the same process says so (*Helpers*).
@@ -34,10 +35,11 @@ _MOST = 1000  # processes whose last warning is remembered
 
 
 class Weight(Enum):
-    """How much a line says: enough by itself, or only if it lasts."""
+    """How much a line says: enough by itself, only if it lasts, or only if it comes often."""
 
     CERTAIN = "one line is enough"
     LASTING = "counts if it lasts"
+    RETRIED = "counts if it comes often"
 
 
 class Wording(NamedTuple):
@@ -46,6 +48,7 @@ class Wording(NamedTuple):
     words: str
     source: str
     certain: bool = False
+    retried: bool = False
 
 
 # "warning: WORDS"; a queue id, or the name of a service, may stand before the words.
@@ -62,8 +65,8 @@ WARNINGS = (
     Wording(r"request[ ]for[ ]unapproved[ ]table", "proxymap/proxymap.c", certain=True),
     Wording(r"unknown[ ]smtpd[ ]restriction:", "smtpd/smtpd_check.c", certain=True),
     Wording(r"connect[ ]to[ ]transport[ ]", "qmgr/qmgr_transport.c", certain=True),
-    Wording(r"connect[ ]\#\d+[ ]to[ ]subsystem[ ]", "global/mail_connect.c"),
-    Wording(r"problem[ ]talking[ ]to[ ]service[ ]", "global/*_clnt.c"),
+    Wording(r"connect[ ]\#\d+[ ]to[ ]subsystem[ ]", "global/mail_connect.c", retried=True),
+    Wording(r"problem[ ]talking[ ]to[ ]service[ ]", "global/*_clnt.c", retried=True),
     Wording(r"connect[ ]to[ ]proxy[ ]filter[ ]", "smtpd/smtpd_proxy.c"),
     Wording(r"cannot[ ]connect[ ]to[ ]service[ ]", "postscreen/postscreen_send.c"),
     Wording(r"not[ ]enough[ ]free[ ]space[ ]in[ ]mail[ ]queue:", "smtpd/smtpd_check.c"),
@@ -144,8 +147,9 @@ def _expression(rows: tuple[Wording, ...], *others: str) -> re.Pattern[str]:
 
 
 _CERTAIN = _expression(tuple(row for row in WARNINGS if row.certain), r"(?:fatal|panic|error):[ ]")
+_RETRIED = _expression(tuple(row for row in WARNINGS if row.retried))
 _LASTING = _expression(
-    tuple(row for row in WARNINGS if not row.certain),
+    tuple(row for row in WARNINGS if not (row.certain or row.retried)),
     rf"(?:\w+:[ ])?(?:milter-)?reject(?:_warning)?:[ ][A-Z-]+[ ]from[ ]\S+:[ ]{_either(REPLIES)}",
 )
 _UNDELIVERED = re.compile(rf",[ ]dsn={_either(DELIVERIES)}", re.VERBOSE | re.ASCII | re.IGNORECASE)
@@ -169,6 +173,8 @@ def weight(line: LogLine) -> Weight | None:
         return None
     if _CERTAIN.match(line.text):
         return Weight.CERTAIN
+    if _RETRIED.match(line.text):
+        return Weight.RETRIED
     return Weight.LASTING if _LASTING.match(line.text) or _is_undelivered(line) else None
 
 

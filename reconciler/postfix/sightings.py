@@ -2,7 +2,7 @@
 
 A fault lasts if nothing worked on its way for SETTLED seconds after it was seen, or if it was seen OFTEN times over
 SPAN seconds, whatever worked in between. What worked is a message that a client of the same service handed over, or
-for a delivery agent a message that it delivered.
+for a delivery agent a message that it delivered. Of what Postfix tries again by itself, silence says that it worked.
 
 Pure: the time enters as an argument. Raises nothing.
 """
@@ -46,10 +46,14 @@ class Sightings:
         self._seen: dict[tuple[str, str], _Sighting] = {}
         self._incoming: dict[str, str] = {}
 
-    def add(self, key: tuple[str, str], line: LogLine, now: float) -> None:
-        """Remember that a fault was seen; *key* is the same for the same fault."""
-        seen = self._seen.setdefault(key, _Sighting(line, first=now, since=now, latest=now))
-        seen.since, seen.latest, seen.count = min(seen.since, now), now, seen.count + 1
+    def add(self, key: tuple[str, str], line: LogLine, now: float, *, is_retried: bool = False) -> None:
+        """Remember that a fault was seen; *key* is the same for the same fault.
+
+        One that *is_retried* is over unless it is seen again.
+        """
+        seen = self._seen.setdefault(key, _Sighting(line, first=now, since=math.inf, latest=now))
+        seen.since = seen.since if is_retried else min(seen.since, now)
+        seen.latest, seen.count = now, seen.count + 1
 
     def worked(self, line: LogLine) -> None:
         """Read a line: if it says that a message went its way, what was seen on that way before is doubtful."""

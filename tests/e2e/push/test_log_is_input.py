@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from typing import TYPE_CHECKING
 
@@ -40,7 +41,7 @@ def stays(adopted: AdoptedHost, logged: str) -> None:
     adopted.host.wait_for(lambda: logged in adopted.host.mail_log(), what=f"{logged!r} in the log")
     time.sleep(3)  # a look follows a line within a second, and a wrong rollback would follow the look
     status = adopted.told()
-    assert (status["phase"]["name"], status["live"]) == ("Probation", live)
+    assert (status["phase"]["name"], status["live"]) == ("Probation", live), json.dumps(adopted.log("-1"))
 
 
 @pytest.mark.parametrize("end", ["\u2028", "\u2029", "\x85"])

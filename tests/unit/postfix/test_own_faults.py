@@ -21,10 +21,23 @@ def found(lines: list[str]) -> list[tuple[LogLine, Weight]]:
 def test_what_a_real_postfix_logged_of_a_fault_counts_as_much_as_it_should(what: str, lines: str) -> None:
     expected, _, turned_away = what.rpartition(": ")[2].partition(" turned-away ")
     weights = {weight for _, weight in found(lines.splitlines())}
-    shown = "certain" if Weight.CERTAIN in weights else "lasting" if weights else "nothing"
+    order = ((Weight.CERTAIN, "certain"), (Weight.LASTING, "lasting"), (Weight.RETRIED, "often"))
+    shown = next((name for weight, name in order if weight in weights), "nothing")
     events = [one for line in of_daemons(lines.splitlines(), {"postfix"}) if (one := event(line)) and not one.taken]
     names = [one for each in events for one in (*each.recipients, *each.own, each.client) if one]
     assert (shown, names[0] if names else "") == (expected, turned_away)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "warning: problem talking to service rewrite: Connection reset by peer",
+        "warning: problem talking to service private/verify: Success",
+        "warning: connect #1 to subsystem private/rewrite: Connection refused",
+    ],
+)
+def test_what_postfix_tries_again_by_itself_counts_only_if_it_comes_often(text: str) -> None:
+    assert [weight for _, weight in found([f"postfix/cleanup[7]: {text}"])] == [Weight.RETRIED]
 
 
 MILTER = "postfix/smtpd[7]: warning: connect to Milter service inet:127.0.0.1:8891: Connection refused"

@@ -63,3 +63,14 @@ def test_a_fault_of_some_mail_lasts_if_it_is_frequent_although_other_mail_works(
         sightings.add(KEY, FAULT, 100.0 + number * SPAN / (OFTEN - 1))
         accepted(sightings, queue_id=f"3B2A{number}")
     assert sightings.lasting(100.0 + SPAN) == [FAULT]
+
+
+def test_what_postfix_tries_again_lasts_only_if_it_is_seen_often() -> None:
+    fault = LogLine("postfix/cleanup", 7, "warning: problem talking to service rewrite: Connection reset by peer")
+    sightings = Sightings()
+    sightings.add(KEY, fault, 100.0, is_retried=True)
+    assert sightings.due(100.0) == math.inf
+    assert sightings.lasting(1000.0) == sightings.pending == []
+    for number in range(1, OFTEN):
+        sightings.add(KEY, fault, 1000.0 + number, is_retried=True)
+    assert sightings.lasting(1000.0 + OFTEN) == [fault]

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 def connected() -> Iterator[tuple[SmtpClient, socket.socket]]:
     """A client, and the server's end of its connection."""
     near, far = socket.socketpair()
-    near.settimeout(5)
+    near.settimeout(60)
     with closing(SmtpClient(near)) as client, far:
         yield client, far
 
