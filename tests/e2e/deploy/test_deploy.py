@@ -318,7 +318,7 @@ def test_programs_beside_postfix_are_its_units_come_back_and_leave_no_trace(inst
 
 @pytest.mark.parametrize("command", ["stop", "restart", "kill", "kill --signal=KILL"])
 def test_whatever_systemctl_does_to_reconciler_mail_goes_on(installed: Host, command: str) -> None:
-    pid = master(installed)
+    pid, daemon = master(installed), shown(installed, "MainPID")
     group = cgroup(installed, pid)
     assert group.endswith("postfix@-.service")
     with installed.smtp() as conversation:
@@ -327,6 +327,7 @@ def test_whatever_systemctl_does_to_reconciler_mail_goes_on(installed: Host, com
         conversation.sendmail("a@client.test", "root@localhost", f"Subject: during {command}\n\nHello.")
     delivered(installed, f"during {command}")
     assert (master(installed), cgroup(installed, pid)) == (pid, group)
+    installed.wait_for(lambda: shown(installed, "MainPID") != daemon, what="the end of the daemon")
     installed.run("systemctl", "start", UNIT)
     assert f"220 after {command}" != banner(installed)
     assert "live and verified" in push(installed, f"after {command}")
