@@ -217,7 +217,7 @@ def test_a_table_on_a_server_answers_an_rcpt_by_a_secret(adopted: AdoptedHost, t
     fill(adopted, tmp_path / "mail.sqlite")
     pushed = adopted.push(files, "Aliases from a database")
     assert pushed.accepted, pushed.text
-    assert "live" in pushed.text, pushed.text
+    assert "live and verified" in pushed.text, pushed.text
     assert adopted.sh("stat -c '%a %U:%G' /etc/postfix/people") == "640 root:postfix", pushed.text
     assert adopted.postconf("virtual_alias_maps") == "proxy:sqlite:$config_directory/people"
     assert adopted.host.send("a@far.test", "ada@v.test").startswith("250")
