@@ -1,10 +1,10 @@
 """The lines of the mail log that only a fault of our own configuration, or of a service that it names, can cause.
 
 The tables below are the whole list. Each row has Postfix's own words and the source file of Postfix that writes them. A
-row that is *certain* names a setting, a file or a service of Postfix: one line is enough. Any other row says that a
+row that is CERTAIN names a setting, a file or a service of Postfix: one line is enough. A LASTING row says that a
 program did not do what Postfix asked of it: a milter, a policy service, a database, a file system. Such a program may
-be restarting, so that the fault must last (postfix/sightings.py). A *retried* row is a warning that Postfix gives at
-each try until one succeeds, as when a busy host reloads: only many of them are a fault.
+be restarting, so that the fault must last (postfix/sightings.py). A RETRIED row is a warning that Postfix gives at each
+try until one succeeds, as when a busy host reloads: only many of them are a fault.
 
 A milter or a policy service that fails is a fault only if a client is refused, or its message is held, for that reason,
 because its default action may accept mail. So the warning counts once the same process says so (*Helpers*).
@@ -47,31 +47,30 @@ class Wording(NamedTuple):
 
     words: str
     source: str
-    certain: bool = False
-    retried: bool = False
+    weight: Weight = Weight.LASTING
 
 
 # "warning: WORDS"; a queue id, or the name of a service, may stand before the words.
 WARNINGS = (
-    Wording(r"\S+:[ ]bad[ ]command[ ]startup[ ]--[ ]throttling", "master/master_spawn.c", certain=True),
-    Wording(r"[\w-]+:\S+[ ]is[ ]unavailable\.", "util/dict_surrogate.c", certain=True),
-    Wording(r"(?!{asks})[\w-]+:\S+[ ]lookup[ ]error[ ]for[ ]", "global/maps.c, smtpd/smtpd_check.c", certain=True),
-    Wording(r"(?!{asks})[\w-]+:\S+:[ ]table[ ]lookup[ ]problem", "util/match_ops.c", certain=True),
+    Wording(r"\S+:[ ]bad[ ]command[ ]startup[ ]--[ ]throttling", "master/master_spawn.c", Weight.CERTAIN),
+    Wording(r"[\w-]+:\S+[ ]is[ ]unavailable\.", "util/dict_surrogate.c", Weight.CERTAIN),
+    Wording(r"(?!{asks})[\w-]+:\S+[ ]lookup[ ]error[ ]for[ ]", "global/maps.c, smtpd/smtpd_check.c", Weight.CERTAIN),
+    Wording(r"(?!{asks})[\w-]+:\S+:[ ]table[ ]lookup[ ]problem", "util/match_ops.c", Weight.CERTAIN),
     Wording(r"{asks}\S*[ ]lookup[ ]error[ ]for[ ]", "global/maps.c, smtpd/smtpd_check.c"),
     Wording(r"{asks}\S*:[ ]table[ ]lookup[ ]problem", "util/match_ops.c"),
     Wording(r"\S+:[ ]lookup[ ]of[ ]'[^']*'[ ]failed", "local/alias.c"),
     Wording(r"\w+[ ](?:map[ ])?lookup[ ](?:problem|failure|error)",
         "cleanup/cleanup_message.c, trivial-rewrite/resolve.c, smtp/smtp_sasl_glue.c"),
-    Wording(r"request[ ]for[ ]unapproved[ ]table", "proxymap/proxymap.c", certain=True),
-    Wording(r"unknown[ ]smtpd[ ]restriction:", "smtpd/smtpd_check.c", certain=True),
-    Wording(r"connect[ ]to[ ]transport[ ]", "qmgr/qmgr_transport.c", certain=True),
-    Wording(r"connect[ ]\#\d+[ ]to[ ]subsystem[ ]", "global/mail_connect.c", retried=True),
-    Wording(r"problem[ ]talking[ ]to[ ]service[ ]", "global/*_clnt.c", retried=True),
+    Wording(r"request[ ]for[ ]unapproved[ ]table", "proxymap/proxymap.c", Weight.CERTAIN),
+    Wording(r"unknown[ ]smtpd[ ]restriction:", "smtpd/smtpd_check.c", Weight.CERTAIN),
+    Wording(r"connect[ ]to[ ]transport[ ]", "qmgr/qmgr_transport.c", Weight.CERTAIN),
+    Wording(r"connect[ ]\#\d+[ ]to[ ]subsystem[ ]", "global/mail_connect.c", Weight.RETRIED),
+    Wording(r"problem[ ]talking[ ]to[ ]service[ ]", "global/*_clnt.c", Weight.RETRIED),
     Wording(r"connect[ ]to[ ]proxy[ ]filter[ ]", "smtpd/smtpd_proxy.c"),
     Wording(r"cannot[ ]connect[ ]to[ ]service[ ]", "postscreen/postscreen_send.c"),
     Wording(r"not[ ]enough[ ]free[ ]space[ ]in[ ]mail[ ]queue:", "smtpd/smtpd_check.c"),
     Wording(r"mail_queue_enter:[ ]create[ ]file[ ]\S+:[ ](?:Permission|Read-only|No[ ]such)",
-        "global/mail_queue.c", certain=True),
+        "global/mail_queue.c", Weight.CERTAIN),
     Wording(r"mail_queue_enter:[ ]create[ ]file[ ]", "global/mail_queue.c"),
     Wording(r"write[ ]queue[ ]file:", "cleanup/cleanup_out.c"),
     Wording(r"SASL:[ ]Connect[ ]to[ ]", "xsasl/xsasl_dovecot_server.c"),
@@ -79,11 +78,11 @@ WARNINGS = (
         r"(?:Connection[ ]lost[ ]to|Can't[ ]connect[ ]to)[ ]authentication[ ]server", "xsasl/xsasl_dovecot_server.c"),
     Wording(r"SASL[ ]authentication[ ](?:failure|problem):[ ](?:cannot[ ]connect[ ]to[ ]saslauthd|unable[ ]to[ ]open)",
         "xsasl/xsasl_cyrus_log.c"),
-    Wording(r"error[ ]opening[ ]chain[ ]file:|No[ ]PEM[ ]data[ ]in[ ]", "tls/tls_certkey.c", certain=True),
+    Wording(r"error[ ]opening[ ]chain[ ]file:|No[ ]PEM[ ]data[ ]in[ ]", "tls/tls_certkey.c", Weight.CERTAIN),
     Wording(r"{tls}.*disabling[ ]TLS[ ]support\Z",
-        "tls/tls_certkey.c, tls/tls_server.c, tls/tls_client.c, tls/tls_misc.c", certain=True),
-    Wording(r"No[ ]server[ ]certs[ ]available\.", "smtpd/smtpd.c", certain=True),
-    Wording(r"\S+\[\S+:[ ]error[ ]setting[ ]cipher[ ]grade:", "tls/tls_server.c", certain=True),
+        "tls/tls_certkey.c, tls/tls_server.c, tls/tls_client.c, tls/tls_misc.c", Weight.CERTAIN),
+    Wording(r"No[ ]server[ ]certs[ ]available\.", "smtpd/smtpd.c", Weight.CERTAIN),
+    Wording(r"\S+\[\S+:[ ]error[ ]setting[ ]cipher[ ]grade:", "tls/tls_server.c", Weight.CERTAIN),
     Wording(r"TLS[ ]policy[ ]lookup[ ]for[ ]\S+:[ ]client[ ]TLS[ ]configuration[ ]problem", "smtp/smtp_tls_policy.c"),
 )  # fmt: skip
 # "reject: STAGE from CLIENT: WORDS", by smtpd or by a milter's client within it.
@@ -146,10 +145,10 @@ def _expression(rows: tuple[Wording, ...], *others: str) -> re.Pattern[str]:
     return re.compile("|".join((warnings, *others)), re.VERBOSE | re.ASCII)
 
 
-_CERTAIN = _expression(tuple(row for row in WARNINGS if row.certain), r"(?:fatal|panic|error):[ ]")
-_RETRIED = _expression(tuple(row for row in WARNINGS if row.retried))
+_CERTAIN = _expression(tuple(row for row in WARNINGS if row.weight is Weight.CERTAIN), r"(?:fatal|panic|error):[ ]")
+_RETRIED = _expression(tuple(row for row in WARNINGS if row.weight is Weight.RETRIED))
 _LASTING = _expression(
-    tuple(row for row in WARNINGS if not (row.certain or row.retried)),
+    tuple(row for row in WARNINGS if row.weight is Weight.LASTING),
     rf"(?:\w+:[ ])?(?:milter-)?reject(?:_warning)?:[ ][A-Z-]+[ ]from[ ]\S+:[ ]{_either(REPLIES)}",
 )
 _UNDELIVERED = re.compile(rf",[ ]dsn={_either(DELIVERIES)}", re.VERBOSE | re.ASCII | re.IGNORECASE)
