@@ -74,7 +74,8 @@ class LastPass:
     def urgent(self, is_free: Callable[[], bool]) -> list[str]:
         """Return the problems of reconciler itself that an operator must look at.
 
-        What blocked the last pass is told only until *is_free* says that it is over: the next pass follows by itself.
+        Another pass, or dpkg, that stopped the last pass is reported only while it runs; *is_free* returns whether it
+        has ended. The daemon then makes the next pass without an operator.
         """
         is_over = self.met == 1 or (self.blocked and is_free())
         return [*filter(None, ("" if is_over else self.unrecorded, self.bug))]
