@@ -28,7 +28,7 @@ from reconciler.daemon.control import ask
 from reconciler.model.errors import ReconcilerError
 from reconciler.state.locks import BUSY
 from tests.e2e.chroot import FILLED
-from tests.e2e.clones import commit
+from tests.e2e.clones import ADDRESS, AUTHOR, commit, has_tip
 from tests.e2e.host_files import pack, unpack
 from tests.e2e.hosts import Host, HostError
 from tests.e2e.kept import kept
@@ -79,7 +79,9 @@ UNASKED = 3.0  # seconds
 # What an adoption leaves on disk, and a start in the chroot. A host whose adoption would be equal gets a copy.
 LEFT = f"etc/postfix etc/reconciler root/state {REPOSITORY[1:]} {CLONE[1:]} var/lib/reconciler var/backups/reconciler"
 UNKEPT = ("-c", "maintenance.auto=false", "-c", "gc.auto=0")  # nothing is to be packed in a repository of a few minutes
-IDENTITY = ("-c", "user.name=Ada", "-c", "user.email=ada@example.com", "-c", "init.defaultBranch=main", *UNKEPT)
+IDENTITY = (
+    "-c", f"user.name={AUTHOR}", "-c", f"user.email={ADDRESS}", "-c", "init.defaultBranch=main", *UNKEPT,
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -353,7 +355,10 @@ class AdoptedHost:
 
     def commit(self, files: Mapping[str, str | None], message: str = "Change") -> str:
         """Commit in the clone, on top of what the branch is now; None removes a file."""
-        return self.host.inside(lambda: commit(Path(CLONE), Path(REPOSITORY), files, message))
+        clone, origin = Path(CLONE), Path(REPOSITORY)
+        if not self.host.call(lambda: has_tip(clone, origin)):
+            self.git("fetch", "--quiet", where=CLONE)
+        return self.host.call(lambda: commit(clone, origin, files, message))
 
     def push(self, files: Mapping[str, str | None] | None = None, message: str = "Change", *options: str) -> Push:
         """Commit, unless told no files, and push; what the pusher saw."""

@@ -364,7 +364,7 @@ class Host:
         own = {"HOME": home, "SHELL": shell, "USER": name, "LOGNAME": name, **_environment(env)}
         return ["setpriv", "--pdeathsig=KILL", f"--reuid={name}", f"--regid={group}", "--init-groups"], own
 
-    def inside(self, make: Callable[[], T]) -> T:
+    def call(self, make: Callable[[], T]) -> T:
         """Call *make* in all of the host's namespaces but that of processes, as root, from the thread that is there."""
         assert self._entrance
         return self._entrance.call(make)
