@@ -312,10 +312,14 @@ class AdoptedHost:
 
     def once(self, *arguments: str) -> Ran:
         """Run `reconciler once`, and again while it meets a pass of the daemon's own; how it ended."""
+        return self.retried_while_busy(lambda: self.reconciler("once", *arguments))
+
+    def retried_while_busy(self, run: Callable[[], Ran]) -> Ran:
+        """Run a command, and again while it meets a pass of the daemon's own; how it ended."""
         last: list[Ran] = []
 
         def is_made() -> bool:
-            last[:] = [self.reconciler("once", *arguments)]
+            last[:] = [run()]
             return BUSY not in last[0].text
 
         self.patiently(is_made, "a pass of its own")

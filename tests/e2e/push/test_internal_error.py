@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from reconciler.state.locks import BUSY
 from tests.e2e.adopted_host import AdoptedHost, Ran
 from tests.e2e.hosts import CHECKOUT
 
@@ -40,11 +39,13 @@ class BuggyHost(AdoptedHost):
 
     def buggy(self, *arguments: str) -> Ran:
         """Run a command of the reconciler that has the bug, and again while it meets a pass of the daemon's own."""
-        done = self.host.run(*BUGGY, *arguments, check=False)
-        while BUSY in done.stdout:
+
+        def run() -> Ran:
             done = self.host.run(*BUGGY, *arguments, check=False)
-        assert "Traceback" not in done.stdout + done.stderr
-        return Ran(done.returncode, done.stdout + done.stderr)
+            assert "Traceback" not in done.stdout + done.stderr
+            return Ran(done.returncode, done.stdout + done.stderr)
+
+        return self.retried_while_busy(run)
 
 
 @pytest.fixture
