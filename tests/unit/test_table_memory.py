@@ -136,5 +136,9 @@ def test_a_table_that_was_judged_before_is_not_read(use: str, monkeypatch: pytes
 @pytest.mark.parametrize("use", USES)
 def test_a_row_costs_a_few_bytes(use: str) -> None:
     peak(USES[use], 3)  # what is read once and kept
-    one, two = (peak(USES[use], SIZE * times) for times in (1, 2))
-    assert two - one <= MOST * SIZE * USES[use].row.count("\n"), (one, two)
+    most, grown = MOST * SIZE * USES[use].row.count("\n"), list[int]()
+    for _ in range(3):  # whatever else this process does meanwhile is counted as well
+        grown.append(peak(USES[use], 2 * SIZE) - peak(USES[use], SIZE))
+        if grown[-1] <= most:
+            break
+    assert min(grown) <= most, grown
