@@ -14,6 +14,10 @@ import os
 import sys
 import time
 
+TYPE_CHECKING = False  # the module `typing` takes longer to import than all of this to run
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 NO_COMMIT = "0" * 40
 COLUMNS = 72  # git puts "remote: " in front of each line
 
@@ -67,38 +71,79 @@ def updates() -> dict[str, tuple[str, str]]:
     return {name[len(start) :]: (old, new) for old, new, name in moved if name.startswith(start)}
 
 
-def ask(path: str, request: dict[str, object], patience: float) -> dict[str, object]:
-    """Show the daemon's lines as they arrive, and return its last message; *patience* limits the whole conversation."""
-    import json  # noqa: PLC0415 - pushes to other branches need not wait for these two
-    import socket  # noqa: PLC0415
-
-    deadline = time.monotonic() + patience
+def ask(path: str, request: dict[str, str | int | None], patience: float) -> str:
+    """Show the daemon's lines as they arrive, and return its last status; *patience* limits the whole conversation."""
+    try:  # the module `socket` takes as long to import as all of this to run
+        from _socket import timeout  # noqa: PLC0415
+    except ImportError:  # another Python than CPython
+        from socket import timeout  # noqa: PLC0415
     try:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
-            connection.settimeout(patience)
-            connection.connect(path)
-            try:  # noqa: SIM105 - contextlib takes longer to import than all of this to run
-                connection.sendall(json.dumps(request).encode() + b"\n")
-            except BrokenPipeError:  # a daemon without a place for one more client answers, and reads nothing
-                pass
-            received = b""
-            while piece := connection.recv(65536):
-                *lines, received = (received + piece).split(b"\n")
-                for line in lines:
-                    message = json.loads(line)
-                    if "line" in message:
-                        say(str(message["line"]))
-                    elif "done" in message:
-                        return dict(message["done"])
-                    else:
-                        raise Trouble(f"reconciler: {message.get('error', 'no reason given')}")
-                connection.settimeout(max(deadline - time.monotonic(), 0.001))
+        for line in answer(path, as_json({**request, "plain": 1}), patience):
+            kind, text = understood(line)
+            if kind == "done":
+                return text
+            if kind != "line":
+                raise Trouble(f"reconciler: {text or 'no reason given'}")
+            say(text)
     except ConnectionResetError:
         raise Silence("reconciler stopped before it answered") from None
     except PermissionError:
         raise Silence("you are not permitted to ask reconciler (see daemon.group in its settings)") from None
-    except (TimeoutError, socket.timeout):  # noqa: UP041 - two classes before Python 3.10
+    except (TimeoutError, timeout):  # noqa: UP041 - two classes before Python 3.10
         raise Silence(f"reconciler did not answer within {patience:g} s") from None
     except (OSError, ValueError):
         raise Silence("reconciler is not running") from None
     raise Silence("reconciler stopped before it answered")
+
+
+def answer(path: str, request: str, patience: float) -> Iterator[str]:
+    """Send the request, and yield the lines of the answer as they arrive."""
+    try:
+        from _socket import AF_UNIX, SOCK_STREAM, socket  # noqa: PLC0415 - as above
+    except ImportError:
+        from socket import AF_UNIX, SOCK_STREAM, socket  # type: ignore[assignment]  # noqa: PLC0415
+
+    deadline = time.monotonic() + patience
+    connection = socket(AF_UNIX, SOCK_STREAM)
+    try:
+        connection.settimeout(patience)
+        connection.connect(path)
+        try:  # noqa: SIM105 - contextlib takes longer to import than all of this to run
+            connection.sendall(request.encode() + b"\n")
+        except BrokenPipeError:  # a daemon without a place for one more client answers, and reads nothing
+            pass
+        received = b""
+        while piece := connection.recv(65536):
+            *lines, received = (received + piece).split(b"\n")
+            yield from (line.decode("utf-8", "replace") for line in lines)
+            connection.settimeout(max(deadline - time.monotonic(), 0.001))
+    finally:
+        connection.close()
+
+
+def as_json(request: dict[str, str | int | None]) -> str:
+    """Return a request as JSON."""
+    return "{" + ", ".join(f'"{name}": {quoted(value)}' for name, value in request.items()) + "}"
+
+
+def quoted(value: str | int | None) -> str:
+    """Return a value as JSON; the module `json`, which takes as long to import as `socket`, is for unusual texts."""
+    if not isinstance(value, str):
+        return "null" if value is None else str(value)
+    if value.isascii() and value.isprintable() and not {'"', "\\"} & {*value}:
+        return f'"{value}"'
+    import json  # noqa: PLC0415
+
+    return json.dumps(value)
+
+
+def understood(line: str) -> tuple[str, str]:
+    """Return the kind of one of the daemon's messages (line, done or error), and its text or status."""
+    if not line.startswith("{"):
+        kind, _, text = line.partition(" ")
+        return kind, text
+    import json  # noqa: PLC0415 - for a daemon that refuses unread what it is asked, or was started before these hooks
+
+    message = json.loads(line)
+    kind = next((name for name in ("line", "done") if name in message), "error")
+    return kind, str(message["done"].get("status", "") if kind == "done" else message.get(kind, ""))

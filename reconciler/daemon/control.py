@@ -4,7 +4,8 @@ Each connection carries one request, a line of JSON:
 ``{"do": "check", "old": OID, "new": OID, "quarantine": PATH or null}``,
 ``{"do": "follow", "revision": OID}``, ``{"do": "fetch"}``, ``{"do": "status"}`` or
 ``{"do": "wake", "reason": "operator"}``. The answer is any number of lines ``{"line": TEXT}`` and a last one,
-``{"done": {...}}`` or ``{"error": TEXT}``.
+``{"done": {...}}`` or ``{"error": TEXT}``. To a request with ``"plain": 1``, of a hook that has no time to import
+json, the answer is the lines ``line TEXT``, and ``done STATUS`` or ``error TEXT``.
 
 While a handler waits, it yields an empty message now and then. The server does not send it, but tests whether the
 client is still connected.
@@ -36,6 +37,7 @@ import threading
 import time
 from collections import Counter
 from contextlib import closing, suppress
+from functools import partial
 from typing import TYPE_CHECKING
 
 from reconciler.model.errors import NoDaemon, ReconcilerError, SilentDaemon, Unavailable
@@ -174,17 +176,18 @@ class Control:
                 self._places.leave(place)
 
     def _answer(self, connection: sockets.socket, request: Message, what: str) -> None:
+        send = partial(_send, connection, encoded=_plain if request.get("plain") else _as_json)
         try:
             if not self._permitted(connection, what):
-                _send(connection, {"error": "not permitted"})
+                send({"error": "not permitted"})
                 return
             for message in self._handlers[what](request | {"uid": _credentials(connection)[0]}):
-                if _hung_up(connection) if not message else not _send(connection, message):
+                if _hung_up(connection) if not message else not send(message):
                     return
         except (KeyError, TypeError, ValueError) as error:
-            _send(connection, {"error": f"unknown request: {error!r}"})
+            send({"error": f"unknown request: {error!r}"})
         except (ReconcilerError, OSError) as error:
-            _send(connection, {"error": str(error)})
+            send({"error": str(error)})
 
     def _permitted(self, connection: sockets.socket, what: str) -> bool:
         uid, gid = _credentials(connection)
@@ -305,10 +308,20 @@ def _hung_up(connection: sockets.socket) -> bool:
     return bool(readable) and not connection.recv(1, sockets.MSG_PEEK)
 
 
-def _send(connection: sockets.socket, message: Message) -> bool:
+def _as_json(message: Message) -> bytes:
+    return json.dumps(message, default=str).encode()
+
+
+def _plain(message: Message) -> bytes:
+    kind = next((name for name in ("line", "done") if name in message), "error")
+    text = str(message["done"].get("status", "") if kind == "done" else message.get(kind, ""))
+    return f"{kind} {text.replace(chr(10), ' ')}".encode("utf-8", "replace")
+
+
+def _send(connection: sockets.socket, message: Message, encoded: Callable[[Message], bytes] = _as_json) -> bool:
     """Send one line; return False if the client has disconnected."""
     try:
-        connection.sendall(json.dumps(message, default=str).encode() + b"\n")
+        connection.sendall(encoded(message) + b"\n")
     except OSError:
         return False
     return True

@@ -106,8 +106,19 @@ def test_a_good_push_shows_the_check_and_then_how_it_went(pushing: Pushing, daem
     assert pushing.push() == (True, ["mx1  a line", "live as generation 2"])
     check, follow = daemon.asked
     assert (check["do"], check["old"], check["new"]) == ("check", pushing.first, new)
-    assert follow == {"do": "follow", "revision": new, "uid": os.geteuid(), "columns": 72}
+    assert follow == {"do": "follow", "revision": new, "uid": os.geteuid(), "columns": 72, "plain": 1}
     assert "mail.yaml" in daemon.files
+
+
+def test_a_repository_may_have_any_name(tmp_path: Path) -> None:
+    pushing = Pushing(tmp_path / 'of "Zoë" \\')
+    daemon = Daemon(pushing.path)
+    server = Control(pushing.socket, None, {"check": daemon.check, "follow": daemon.follow}, pushing.path)
+    server.start()
+    pushing.commit()
+    assert pushing.push() == (True, ["mx1  a line", "live as generation 2"])
+    server.stop()
+    assert daemon.asked[0]["quarantine"].startswith(str(pushing.path))
 
 
 def test_each_branch_has_the_daemon_of_its_instance(pushing: Pushing, daemon: Daemon, tmp_path: Path) -> None:
