@@ -21,7 +21,7 @@ from reconciler.host import addresses
 from reconciler.host.facts import boot_clock, ports
 from reconciler.host.log_times import logged_at
 from reconciler.host.maillog import open_log
-from reconciler.host.programs import postfix
+from reconciler.host.programs import postconf, postfix
 from reconciler.model import MASTER, Activation, Finding, Severity, Where, errors_in, taking_mail
 from reconciler.model.errors import ReconcilerError
 from reconciler.postfix.log import was_stopped
@@ -142,7 +142,7 @@ def go_live(
         return replace(verified, findings=tuple(known.places.of_all([*findings, *left])))
     except (ReconcilerError, OSError) as error:
         text = f"{step.value} failed: {error}"
-        where = Where(str(after.directory / postfix.MAIN))
+        where = Where(str(after.directory / postconf.MAIN))
         failed = [Finding(rule="activation", where=where, text=text, subject=step.value, lasting=False)]
         # `postfix start` reports only the failure; the master logs the reason.
         with suppress(ReconcilerError, OSError):
@@ -253,7 +253,7 @@ def activate(step: Activation, before: postfix.Instance, after: postfix.Instance
         postfix.start(host, after)
     elif step is Activation.RELOAD:
         postfix.reload(
-            host, before, rehash=any(before.values.get(name) != after.values.get(name) for name in postfix.HASHING)
+            host, before, rehash=any(before.values.get(name) != after.values.get(name) for name in postconf.HASHING)
         )
     else:
         edges.journal.step(Step.RESTART)  # if killed between stop and start, recover() must start it
@@ -262,7 +262,7 @@ def activate(step: Activation, before: postfix.Instance, after: postfix.Instance
 
 def _services(generation: Generation, edges: Edges, places: SourcePlaces = NO_WITNESS.places) -> tuple[Service, ...]:
     """Return the services of a generation as Postfix reads them, each with its place in the desired state if known."""
-    file = str(edges.settings.config_directory / postfix.MASTER)
+    file = str(edges.settings.config_directory / postconf.MASTER)
     known = {service.key: service.where for service in places.merged.entries}
     return tuple(
         replace(service, where=known.get(service.key) or replace(service.where, file=file))
@@ -271,8 +271,8 @@ def _services(generation: Generation, edges: Edges, places: SourcePlaces = NO_WI
 
 
 def _read_services(generation: Generation) -> list[Service]:
-    text = (generation.root / postfix.MASTER).read_text("utf-8", "surrogateescape")
-    return read_master(text, postfix.MASTER)[0]  # as the check has read it
+    text = (generation.root / postconf.MASTER).read_text("utf-8", "surrogateescape")
+    return read_master(text, postconf.MASTER)[0]  # as the check has read it
 
 
 def keep_running(edges: Edges) -> None:

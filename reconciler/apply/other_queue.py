@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from reconciler.host import queue
 from reconciler.host.other_instances import of_settings
-from reconciler.host.programs import postfix
+from reconciler.host.programs import postconf, postfix
 from reconciler.model import UNWRITTEN, Finding, Severity, Where
 from reconciler.postfix.scopes import words
 
@@ -67,12 +67,12 @@ def _is_same(before: Instance, after: Instance) -> bool:
 
 def _is_of_another(before: Instance, after: Instance, host: Host) -> bool:
     """Return whether the old queue is that of another instance; *before* or *after* has the managed directory."""
-    if not postfix.installed():
+    if not postconf.installed():
         return False
     own = {before.directory.resolve(), after.directory.resolve()}
     default = postfix.live(host, postfix.STOCK_DIRECTORY)
     known = [default.directory, *map(Path, words(default.values.get(_LIST, ""))), *of_settings()]
-    others = [one for one in known if one.resolve() not in own and (one / postfix.MAIN).exists()]
+    others = [one for one in known if one.resolve() not in own and (one / postconf.MAIN).exists()]
     return any(_is_same(before, postfix.live(host, other)) for other in others)
 
 

@@ -18,7 +18,7 @@ from reconciler.apply.in_the_way import in_the_way
 from reconciler.apply.live_maps import made_from_live
 from reconciler.apply.other_queue import mail_left_behind
 from reconciler.host.facts import gather
-from reconciler.host.programs import bounce, postfix, postmap
+from reconciler.host.programs import bounce, postconf, postfix, postmap
 from reconciler.host.programs.vocabulary import says
 from reconciler.model import UNWRITTEN, Contribution, Finding, Table, Where, errors_in
 from reconciler.model.errors import CheckFailed, Unavailable
@@ -52,7 +52,7 @@ def stage_and_check(order: Order, edges: Edges, name: str) -> Staged:
         raise CheckFailed(taken)
     with ExitStack() as failing:
         failing.callback(_discard, edges, name)
-        stage = edges.generations.stage(target, name, min(order.committed_at, time.time() - postfix.AGE))
+        stage = edges.generations.stage(target, name, min(order.committed_at, time.time() - postconf.AGE))
         places = order.places(edges)
 
         def judged(found: list[Finding]) -> list[Finding]:
@@ -153,7 +153,7 @@ def _quotable(findings: list[Finding], origin: Contribution, stage: Stage) -> li
 
     @functools.cache
     def known() -> list[str | bytes]:
-        own = [(stage.root / name).read_text("utf-8", "surrogateescape") for name in (postfix.MAIN, postfix.MASTER)]
+        own = [(stage.root / name).read_text("utf-8", "surrogateescape") for name in (postconf.MAIN, postconf.MASTER)]
         sources = [table.source for table in origin.tables.values() if not table.is_secret]
         sources += [made.content for made in origin.files.values() if not made.is_secret]
         return [*own, *sources, "\n".join([*origin.tables, *origin.files, str(stage.root)])]

@@ -22,7 +22,7 @@ from reconciler.apply.compare import AS_BEFORE, WAITS, MailAnswers, compare, sum
 from reconciler.apply.conversations import POLL, Conversations, answers_of
 from reconciler.apply.targets import started
 from reconciler.host import facts
-from reconciler.host.programs import postfix
+from reconciler.host.programs import postconf, postfix
 from reconciler.host.programs.vocabulary import quotable
 from reconciler.model import Finding, Severity, Where, in_tls, taking_mail
 from reconciler.postfix.log import fatal_lines, since_activation, steady, warning_lines
@@ -186,7 +186,7 @@ def _compared(answers: MailAnswers, visits: Sequence[Visit], expected: Expected)
 
 def _main(expected: Expected) -> Where:
     """Return the place on this host of what no line of it is named for."""
-    return Where(str(expected.instance.directory / postfix.MAIN))
+    return Where(str(expected.instance.directory / postconf.MAIN))
 
 
 def _sentence(one: Worse) -> str:
@@ -286,7 +286,7 @@ def _logged(line: LogLine, services: Sequence[Service], directory: Path) -> Find
     running = [service for service in services if service.command == line.program]
     named = [service for service in running if log_name(service) == line.tag.rpartition("/")[0]]
     blamed = named or running
-    where = blamed[0].where if len(blamed) == 1 else Where(str(directory / postfix.MASTER))
+    where = blamed[0].where if len(blamed) == 1 else Where(str(directory / postconf.MASTER))
     text = f"{line.program} logged: {quotable(line.text, directory)}"
     return Finding(rule="fatal-in-log", where=where, text=text, subject=line.program, lasting=False)
 

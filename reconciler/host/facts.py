@@ -30,7 +30,7 @@ import psutil
 
 from reconciler.host import accesses, addresses, certificates, lookups, other_instances, places, reachable, sockets
 from reconciler.host.dns import resolver
-from reconciler.host.programs import PROGRAMS, binaries, postfix
+from reconciler.host.programs import PROGRAMS, binaries, postconf, postfix
 from reconciler.model import Facts, Listener, Mentioned, Pem
 from reconciler.model.ascii_text import SPACE, split_lines, split_words
 from reconciler.postfix.installed_words import WORDS
@@ -208,7 +208,7 @@ def _identity(directory: Path) -> tuple[object, ...]:
     """Return a signature that changes with the package: postconf, and dynamicmaps.cf (each generation has a copy)."""
     more = directory / "dynamicmaps.cf.d"
     maps = (directory / "dynamicmaps.cf", *(sorted(more.iterdir()) if more.is_dir() else ()))
-    return postfix.installed(), *((path.name, path.read_bytes()) for path in maps if path.is_file())
+    return postconf.installed(), *((path.name, path.read_bytes()) for path in maps if path.is_file())
 
 
 def _package(here: Interfaces) -> tuple[object, ...]:
@@ -229,9 +229,9 @@ def _installed_now(host: Host, here: Interfaces) -> _Installed:
 
 def _installed(host: Host) -> _Installed:
     """Run postconf in its own folder, because it fails if main.cf is broken or missing; about 20 ms."""
-    with postfix.scratch() as directory:
-        parameters = postfix.defaults(host, directory)
-        map_types = postfix.map_types(host, directory)
+    with postconf.scratch() as directory:
+        parameters = postconf.defaults(host, directory)
+        map_types = postconf.map_types(host, directory)
     programs = frozenset(path.name for path in Path(parameters["daemon_directory"]).iterdir() if path.is_file())
     return _Installed(parameters, map_types, programs)
 
@@ -239,7 +239,7 @@ def _installed(host: Host) -> _Installed:
 def spoken(parameters: Mapping[str, str]) -> binaries.Spoken:
     """Return what the installed programs read and say; *parameters* are the defaults."""
     folders = tuple(parameters[name] for name in binaries.FOLDERS)
-    return binaries.spoken(folders, frozenset(parameters), WORDS, postfix.installed())
+    return binaries.spoken(folders, frozenset(parameters), WORDS, postconf.installed())
 
 
 @functools.lru_cache(maxsize=1)
@@ -321,10 +321,10 @@ def _listeners(directory: Path, defaults: Mapping[str, str]) -> tuple[Listener, 
 def _master(directory: Path, defaults: Mapping[str, str]) -> int | None:
     """Return the master of this directory; read directly, because postconf sleeps while main.cf is fresh."""
     try:
-        text = (directory / postfix.MAIN).read_text("utf-8", "surrogateescape")
+        text = (directory / postconf.MAIN).read_text("utf-8", "surrogateescape")
     except (FileNotFoundError, NotADirectoryError):
         text = ""
-    written, _ = read_main(text, postfix.MAIN)
+    written, _ = read_main(text, postconf.MAIN)
     names = ("queue_directory", "process_id_directory")
     values = {name: written[name].value if name in written else defaults[name] for name in names}
     return postfix.running(postfix.Instance(directory, values))

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING
 
 from reconciler.host import accesses, reachable
 from reconciler.host.ownership import is_of_others
-from reconciler.host.programs import postfix
+from reconciler.host.programs import postconf
 from reconciler.host.together import together
 from reconciler.model import Access, AccessKind, Server
 from reconciler.model.ascii_text import is_digits
@@ -65,7 +65,7 @@ def ask(host: Host, lookups: Collection[Lookup]) -> dict[Lookup, str | None]:
     answers: dict[Lookup, str | None] = dict.fromkeys(lookups)
     if not lookups:
         return answers
-    with postfix.scratch() as directory:
+    with postconf.scratch() as directory:
         for path in (directory, *directory.iterdir()):
             path.chmod(0o755 if path == directory else 0o644)  # whatever the umask is, the user reads it
         calls = {lookup: partial(_one, host, lookup, directory) for lookup in lookups}
@@ -122,7 +122,7 @@ def _described(lookup: Lookup, directory: Path, group: int) -> Path:
         if os.geteuid() == 0:
             os.fchown(descriptor, 0, group)
         os.fchmod(descriptor, 0o640)
-    os.utime(path, (time.time() - postfix.AGE,) * 2)  # its readers sleep while it is young
+    os.utime(path, (time.time() - postconf.AGE,) * 2)  # its readers sleep while it is young
     return Path(path)
 
 

@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from reconciler.host.facts import postfix_facts
-from reconciler.host.programs import postfix
+from reconciler.host.programs import postconf
 from reconciler.model import Contribution, Table
 from reconciler.postfix import sni
 from reconciler.postfix.alike import VARYING
@@ -48,9 +48,9 @@ class Named(NamedTuple):
 def named(edges: Edges) -> Named:
     """Read the names from the live main.cf and master.cf."""
     directory = edges.settings.config_directory
-    texts = [(directory / name).read_text("utf-8", "surrogateescape") for name in (postfix.MAIN, postfix.MASTER)]
-    parameters, _ = read_main(texts[0], postfix.MAIN)
-    services, _ = read_master(texts[1], postfix.MASTER)
+    texts = [(directory / name).read_text("utf-8", "surrogateescape") for name in (postconf.MAIN, postconf.MASTER)]
+    parameters, _ = read_main(texts[0], postconf.MAIN)
+    services, _ = read_master(texts[1], postconf.MASTER)
     live = Contribution(parameters=parameters, services={one.key: one for one in services if _may_name_files(one)})
     facts = postfix_facts(edges.host, edges.settings)
     live = replace(live, tables=_sni_tables(live, facts, directory))

@@ -18,7 +18,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from reconciler.host.programs import postfix, postmap
+from reconciler.host.programs import postconf, postmap
 from reconciler.model import printable
 from reconciler.model.ascii_text import split_lines, split_words
 from reconciler.passes.proof import MOST, Line, compared, identity_of, last_of_each
@@ -72,7 +72,7 @@ class Stages:
     def of(self, name: str, origin: Contribution, templates: Mapping[str, str]) -> Rendered:
         """Return the stage of a commit."""
         target = render(origin, templates)
-        root = self._generations.stage(target, name, time.time() - postfix.AGE).root
+        root = self._generations.stage(target, name, time.time() - postconf.AGE).root
         tables = [table for table in origin.tables.values() if table.compiler]
         complaints = postmap.compile_tables(self.host, root, tables)
         return Rendered(root, target, origin, "; ".join(printable(one.text) for one in complaints[:MOST]))
@@ -235,7 +235,7 @@ def _others(offer: Offer, before: Rendered, after: Rendered) -> Line:
     named = {_file(name) for pair in offer.renamed.items() for name in pair} | split
     maps = {name + suffix for name in named for suffixes in SUFFIXES.values() for suffix in suffixes if suffix}
     maps |= {compiled_name(path, file) for one in (before, after) for path, file in one.target.items()}
-    apart = {postfix.MAIN, MASTER, *maps, *split, *(named if offer.secret else ())}
+    apart = {postconf.MAIN, MASTER, *maps, *split, *(named if offer.secret else ())}
     old, new = (
         {path: identity_of(one.root, path) for path in walk(one.root) if path not in apart} for one in (before, after)
     )

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reconciler.host.effects import named
-from reconciler.host.programs import postfix, postmap
+from reconciler.host.programs import postconf, postmap
 from reconciler.model import printable
 from reconciler.model.ascii_text import SPACE, split_lines, split_words
 from reconciler.state.generations import Generations
@@ -58,7 +58,7 @@ def prove(directory: Path, target: Tree, origin: Contribution, host: Host) -> li
     """Compare a rendered tree with a directory, both as Postfix's own programs read them."""
     with tempfile.TemporaryDirectory(prefix="reconciler-import-") as scratch:
         generations = Generations(Path(scratch), directory, host, Path(scratch, "backup"))
-        stage = generations.stage(target, "import", time.time() - postfix.AGE).root
+        stage = generations.stage(target, "import", time.time() - postconf.AGE).root
         tables = [table for table in origin.tables.values() if table.compiler]
         complaints = postmap.compile_tables(host, stage, tables)
         lines = [_asked(host, directory, stage, *question) for question in _QUESTIONS]
@@ -124,7 +124,7 @@ def _rows(directory: Path, stage: Path, target: Tree, host: Host) -> list[Line]:
 
 def _others(directory: Path, stage: Path, target: Tree) -> Line:
     """Compare every file but main.cf, master.cf and compiled maps, which were compared as Postfix reads them."""
-    compared = {postfix.MAIN, MASTER, *(compiled_name(path, file) for path, file in target.items())}
+    compared = {postconf.MAIN, MASTER, *(compiled_name(path, file) for path, file in target.items())}
     old, new = (
         {path: identity_of(root, path) for path in walk(root) if path not in compared} for root in (directory, stage)
     )

@@ -16,7 +16,7 @@ from reconciler.features.site_files import site_of
 from reconciler.host import disk, queue
 from reconciler.host.maillog import open_log
 from reconciler.host.mounts import mounts_in
-from reconciler.host.programs import nftables, postfix, postqueue
+from reconciler.host.programs import nftables, postconf, postfix, postqueue
 from reconciler.host.stopped import stopped
 from reconciler.model import Applied, Unchanged, printable
 from reconciler.model.errors import CommandFailed, ReconcilerError
@@ -283,7 +283,7 @@ def _rehearsal(edges: Edges) -> list[str]:
 def _unseen(edges: Edges) -> list[str]:
     """Return the limit that the live configuration names tables which a rehearsal does not show as they are."""
     texts = []
-    for name in (postfix.MAIN, postfix.MASTER):
+    for name in (postconf.MAIN, postconf.MASTER):
         with suppress(OSError):
             texts.append((edges.settings.config_directory / name).read_text("utf-8", "surrogateescape"))
     closed = possible.closed_tables("\n".join(texts))

@@ -18,26 +18,23 @@ about owners and modes of installed files, of which only the candidate's own are
 from __future__ import annotations
 
 import fcntl
-import functools
 import math
 import os
 import re
 import signal
-import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from reconciler.host.programs import daemons, service_check, systemd
+from reconciler.host.programs import daemons, postconf, service_check, systemd
+from reconciler.host.programs.postconf import AGE, FOLDERS, MAIN, MASTER, PATHS, POSTCONF, installed
 from reconciler.host.programs.quick_start import quick_start
 from reconciler.model import Finding, Severity, Where
 from reconciler.model.ascii_text import SPACE, is_digits, split_lines, split_words
 from reconciler.model.errors import CommandFailed
 from reconciler.model.hidden_values import shown
-from reconciler.postfix.restrictions import LISTS
 from reconciler.postfix.scopes import words
 
 if TYPE_CHECKING:
@@ -45,31 +42,9 @@ if TYPE_CHECKING:
 
     from reconciler.host.effects import Completed, Host
 
-FOLDERS = ("queue_directory", "daemon_directory", "command_directory", "meta_directory", "shlib_directory")
-PATHS = ("sendmail_path", "mailq_path", "newaliases_path", "manpage_directory", "html_directory", "readme_directory")
-HASHING = ("hash_queue_names", "hash_queue_depth")
-_THINKING = (
-    *LISTS, "smtpd_restriction_classes", "smtpd_error_sleep_time", "address_verify_poll_count",
-    "address_verify_poll_delay", "smtpd_milters", "milter_command_timeout", "smtpd_proxy_filter", "smtpd_proxy_timeout",
-    "smtpd_policy_service_timeout", "smtpd_policy_service_try_limit", "smtpd_policy_service_retry_delay",
-)  # fmt: skip
-"""What says how long smtpd may take for an answer."""
-LIVE = (
-    *FOLDERS, *PATHS, *HASHING, "data_directory", "process_id_directory", "mail_owner", "mail_version", "maillog_file",
-    "syslog_name", "multi_instance_name", "multi_instance_enable", "multi_instance_directories",
-    "master_service_disable", "inet_interfaces", "inet_protocols",
-    "smtpd_tls_wrappermode", "smtpd_tls_req_ccert", "smtpd_upstream_proxy_protocol", "postscreen_greet_wait",
-    "postscreen_upstream_proxy_protocol", "mynetworks", "myhostname", "mydestination", "virtual_alias_domains",
-    "virtual_alias_maps", "virtual_mailbox_domains", "virtual_mailbox_maps", "relay_domains", "relay_recipient_maps",
-    *_THINKING,
-)  # fmt: skip
 STOCK_DIRECTORY = Path("/etc/postfix")
-POSTCONF = Path("/usr/sbin/postconf")
 START_TIMEOUT = 120.0
 STOP_PATIENCE = 5.0
-AGE = 10.0  # seconds: every Postfix program sleeps while its main.cf is younger than two
-MAIN, MASTER = "main.cf", "master.cf"
-_COPY = "$config_directory"  # in the values of the copy that is asked
 _PASSING = re.compile(r"unknown (?:user|group)|No such file|not a directory|not owned by root|writable by others")
 _OTHERS = 0o022
 
@@ -93,66 +68,19 @@ class Instance:
 
 
 def live(host: Host, directory: Path) -> Instance:
-    """Ask what this directory's main.cf makes of LIVE. A main.cf that is missing or broken leaves defaults.
-
-    A copy is asked: postconf sleeps while main.cf is fresh, and fails for a mistake in master.cf. The
-    answer follows from those bytes, the program and the host's name, and is kept by them: 8 ms for each new main.cf.
-    """
+    """Return what this directory's main.cf makes of postconf.LIVE; one that is missing or broken leaves defaults."""
     try:
         text = (directory / MAIN).read_bytes()
     except (FileNotFoundError, NotADirectoryError):
         text = b""
-    program = installed()
     try:
-        values = _values(host, text, program, os.uname().nodename)
+        values = postconf.values(host, text)
     except CommandFailed as error:
         if error.status is None:
             raise
-        values = _values(host, b"", program, os.uname().nodename)
-    return Instance(directory, {name: value.replace(_COPY, str(directory)) for name, value in values.items()})
-
-
-def installed() -> tuple[int, ...]:
-    """What changes when another Postfix is installed; empty while there is none."""
-    try:
-        status = POSTCONF.stat()
-    except FileNotFoundError:
-        return ()
-    return status.st_ino, status.st_mtime_ns, status.st_size
-
-
-@functools.lru_cache(maxsize=32)
-def _values(host: Host, text: bytes, *_: object) -> Mapping[str, str]:
-    with scratch(text) as copy:
-        shown = host.run(("postconf", "-c", str(copy), "-x", *LIVE)).checked().stdout
-        return parse_settings(shown.replace(str(copy), _COPY))
-
-
-@contextmanager
-def scratch(main: bytes = b"") -> Iterator[Path]:
-    """A folder for a moment, to ask postconf in: it holds this main.cf, old enough, and an empty master.cf."""
-    with tempfile.TemporaryDirectory(prefix="reconciler-") as name:
-        directory = Path(name)
-        (directory / MAIN).write_bytes(main)
-        (directory / MASTER).touch()
-        os.utime(directory / MAIN, (time.time() - AGE,) * 2)
-        yield directory
-
-
-def parse_settings(text: str) -> dict[str, str]:
-    """Read what ``postconf`` prints: ``name = value``, one a line."""
-    pairs = (line.partition("=") for line in split_lines(text))
-    return {name.strip(SPACE): value.strip(SPACE) for name, equals, value in pairs if equals}
-
-
-def defaults(host: Host, directory: Path) -> dict[str, str]:
-    """Every parameter this Postfix knows, with its default as written, nothing expanded. Needs no main.cf."""
-    return parse_settings(host.run(("postconf", "-c", str(directory), "-d")).checked().stdout)
-
-
-def map_types(host: Host, directory: Path) -> frozenset[str]:
-    """The types of table this Postfix can read. Needs a main.cf, though an empty one will do."""
-    return frozenset(split_words(host.run(("postconf", "-c", str(directory), "-m")).checked().stdout))
+        values = postconf.values(host, b"")
+    own = (postconf.OWN_FOLDER, str(directory))
+    return Instance(directory, {name: value.replace(*own) for name, value in values.items()})
 
 
 # ---- checking a directory that is not live ---------------------------------------------------------------------------
@@ -162,11 +90,13 @@ def check(host: Host, directory: Path) -> list[Finding]:
     """Have Postfix's own programs read a staged directory, at the same time; about 20 ms."""
     stage = str(directory)
     files = {name: (directory / name).read_text("utf-8", "surrogateescape") for name in (MAIN, MASTER)}
-    with ThreadPoolExecutor() as threads:
-        known = threads.submit(live, host, directory)  # asked now: the pass needs it after the swap
+    with ThreadPoolExecutor(1) as threads:
         opened = threads.submit(host.run, ("postmap", "-c", stage, "-q", "x", "static:x"))
         completed = [*service_check.ask(host, directory, files, installed()), opened.result()]
-        values = known.result().values
+    for one in completed:
+        if one.argv[-1] == service_check.EVALUATED:
+            postconf.keep(host, files[MAIN].encode("utf-8", "surrogateescape"), directory, one)
+    values = live(host, directory).values
     findings = [finding for one in completed for finding in complaints(one, stage, files)]
     if not findings:
         for one in completed:

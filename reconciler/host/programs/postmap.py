@@ -18,7 +18,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from reconciler.host.programs.postfix import scratch
+from reconciler.host.programs.postconf import scratch
 from reconciler.model import UNWRITTEN, Finding
 from reconciler.model.ascii_text import SPACE, split_lines
 

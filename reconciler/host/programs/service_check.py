@@ -2,8 +2,9 @@
 
 Promises: every service is read, with main.cf, or one that differs from it in its name, tag and address alone; what
 postconf says of a line is said of that line. What it said nothing of is not asked again while main.cf, the forms of the
-services and the installed Postfix stay the same. Raises CommandFailed for a program that does not end in time, and
-OSError as the kernel gives it.
+services, the definitions of tables that postconf reads as well and the installed Postfix stay the same. Few services
+are read in one piece, by a program that prints the value of every parameter as well (EVALUATED). Raises CommandFailed
+for a program that does not end in time, and OSError as the kernel gives it.
 
 Known limit: that a setting of main.cf is unused is said if no piece uses it.
 """
@@ -33,25 +34,31 @@ if TYPE_CHECKING:
 
 OPTIONS = ("-n", "-P")
 """``-n`` complains about both files. Only where it ends at an error, ``-P`` may complain about more of master.cf."""
+EVALUATED = "-x"
+"""Complains as ``-n`` does, and ends at an error in a value of main.cf that no program may ever use."""
 _MAIN, _MASTER = "main.cf", "master.cf"
 _AT_ONCE = 4
 _MOST_KEPT = 1024
 _AGE = 10.0
 _LINE = re.compile(r"(?<=line )[0-9]+", re.ASCII)
 _UNUSED = re.compile(r"/main\.cf: unused parameter: ", re.ASCII)
+# postconf opens these by their absolute path, and complains about what they set.
+_DEFINED = re.compile(r"\b(?:ldap|mongodb|mysql|pgsql|sqlite):([^\s,{}]+)", re.ASCII)
+_OWN_FOLDER = re.compile(r"\$(?:config_directory\b|\{config_directory\}|\(config_directory\))", re.ASCII)
 _silent: dict[Hashable, None] = {}  # the oldest first
 
 
 def ask(host: Host, directory: Path, files: Mapping[str, str], installed: Hashable) -> list[Completed]:
-    """Return what postconf says with OPTIONS, one or both; *files* are main.cf and master.cf of that directory."""
+    """Return what postconf says with OPTIONS, one or both, or EVALUATED; *files* are main.cf and master.cf."""
     parts = pieces(files[_MAIN], files[_MASTER])
+    defined = {name for text in files.values() for name in _DEFINED.findall(text)}
+    beside = (installed, os.uname().nodename, _digest(files[_MAIN]), _definitions(directory, defined))
     if len(parts) == 1:
-        return _asked(host, directory)
-    of_main = _digest(files[_MAIN])
-    keys = [(installed, os.uname().nodename, of_main, _digest(part.form)) for part in parts]
+        return _said_of_all(host, directory, (*beside, _digest(files[_MASTER])))
+    keys = [(*beside, _digest(part.form)) for part in parts]
 
     def asked(part: Piece, key: Hashable) -> list[Completed]:
-        return _said(host, directory, files[_MAIN], part, key)
+        return _said(host, directory, files[_MAIN], part, key, with_others=bool(defined))
 
     of_forms = dict(zip(keys, parts, strict=True))
     with ThreadPoolExecutor(_AT_ONCE) as threads:
@@ -60,6 +67,17 @@ def ask(host: Host, directory: Path, files: Mapping[str, str], installed: Hashab
         said = list(threads.map(asked, parts, keys))
     every = [[one[place] for one in said if place < len(one)] for place in range(len(OPTIONS))]
     return [_together(directory, option, found) for option, found in zip(OPTIONS, every, strict=True) if found]
+
+
+def _said_of_all(host: Host, directory: Path, key: Hashable) -> list[Completed]:
+    """Return what postconf says of both files as they are, or said before."""
+    if key in _silent:
+        return [_silence(directory)]
+    done = host.run(_argv(directory, EVALUATED))
+    if done.status:
+        return _asked(host, directory)
+    _keep(key, [done])
+    return [done]
 
 
 def _asked(host: Host, directory: Path) -> list[Completed]:
@@ -75,22 +93,49 @@ def _digest(text: str) -> bytes:
     return hashlib.sha256(text.encode("utf-8", "surrogateescape")).digest()
 
 
-def _said(host: Host, directory: Path, main: str, part: Piece, key: Hashable) -> list[Completed]:
-    """Return what postconf says of a piece, or what it said before."""
+def _definitions(directory: Path, names: Iterable[str]) -> Hashable:
+    """Return what the files with the definitions of tables hold; what can't be told is unlike anything else."""
+    paths = sorted(_OWN_FOLDER.sub(lambda _: str(directory), name) for name in names)
+    if any("$" in path for path in paths):
+        return object()
+    return tuple(_content(Path(path)) for path in paths if path.startswith("/"))
+
+
+def _content(path: Path) -> str | None:
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError:
+        return None
+
+
+def _said(host: Host, directory: Path, main: str, part: Piece, key: Hashable, *, with_others: bool) -> list[Completed]:
+    """Return what postconf says of a piece, or what it said before; *with_others* beside it if it reads more files."""
     if key in _silent:
-        return [Completed(_argv(directory, OPTIONS[0]), 0, "", "")]
+        return [_silence(directory)]
     with tempfile.TemporaryDirectory(prefix="reconciler-") as name:
         folder = Path(name)
         for path, text in ((_MAIN, main), (_MASTER, part.text)):
             (folder / path).write_text(text, "utf-8", "surrogateescape")
+        for other in directory.iterdir() if with_others else ():
+            if other.name not in (_MAIN, _MASTER):
+                (folder / other.name).symlink_to(other)
         os.utime(folder / _MAIN, (time.time() - _AGE,) * 2)
         done = _asked(host, folder)
     done = [replace(one, stderr=_in_whole(one.stderr, folder, directory, part)) for one in done]
+    _keep(key, done)
+    return done
+
+
+def _silence(directory: Path) -> Completed:
+    return Completed(_argv(directory, OPTIONS[0]), 0, "", "")
+
+
+def _keep(key: Hashable, done: Sequence[Completed]) -> None:
+    """Remember that nothing was said, if it was so."""
     if not any(one.stderr or one.status for one in done):
         _silent[key] = None
     for old in list(islice(_silent, max(len(_silent) - _MOST_KEPT, 0))):
         _silent.pop(old, None)
-    return done
 
 
 def _in_whole(text: str, folder: Path, directory: Path, part: Piece) -> str:

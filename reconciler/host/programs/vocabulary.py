@@ -17,7 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 from string import ascii_letters, digits
 
-from reconciler.host.programs import postfix
+from reconciler.host.programs import postconf
 from reconciler.model.ascii_text import split_words
 from reconciler.postfix.quoting import cut_quotes
 
@@ -32,13 +32,13 @@ _IN_A_WORD = {bytes([code]) for code in (ascii_letters + digits).encode()}
 
 def says(word: str) -> bool:
     """Return whether that word is one of Postfix's own, in any of its programs."""
-    return bool(_WORD.fullmatch(word)) and _is_said(word, postfix.installed())
+    return bool(_WORD.fullmatch(word)) and _is_said(word, postconf.installed())
 
 
 def quotable(text: str, directory: Path) -> str:
     """Return a line of the live log without quoted words that neither Postfix nor the configuration there says."""
     known = []
-    for name in (postfix.MAIN, postfix.MASTER):
+    for name in (postconf.MAIN, postconf.MASTER):
         with suppress(OSError):
             known.append((directory / name).read_text("utf-8", "surrogateescape"))
     return cut_quotes(text, known, says)
@@ -54,7 +54,7 @@ def _is_said(word: str, installed: tuple[int, ...]) -> bool:
 @functools.lru_cache(maxsize=1)
 def _files(_: tuple[int, ...]) -> tuple[Path, ...]:
     own = [path for folder in _FOLDERS for path in sorted(folder.rglob("*")) if path.is_file()]
-    commands = [postfix.POSTCONF.parent / name for name in _PROGRAMS]
+    commands = [postconf.POSTCONF.parent / name for name in _PROGRAMS]
     folders = [*_LIBRARY_FOLDERS, *(folder for parent in _LIBRARY_FOLDERS for folder in parent.glob("*-linux-gnu*"))]
     libraries = [path for folder in folders for path in folder.glob("lib*.so*") if _LIBRARIES.match(path.name)]
     return (*own, *commands, *sorted({path.resolve() for path in libraries}))

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from reconciler.rehearsal.inside.shown import Reached
 
 BASE = Path("/proc")  # there on every host, and no configuration names a file in it
-AGE = 10.0  # as in host/programs/postfix.py, which nothing in here may import
+AGE = 10.0  # as in host/programs/postconf.py, which nothing in here may import
 OURS = "rehearsal"
 _RDONLY, NOSUID, NODEV, _REMOUNT, BIND, REC, PRIVATE = 1, 2, 4, 32, 4096, 16384, 1 << 18
 READ_ONLY = BIND | _REMOUNT | _RDONLY | NOSUID | NODEV

@@ -36,6 +36,13 @@ CASES = {
     "an undefined name": (MAIN, SERVICES.replace("smtp_helo_name=s7.example", "smtp_helo_name=$nowhere")),
     "a line with a field too few": (MAIN, SERVICES + "broken unix - - n - smtp\n"),
     "a bad type": (MAIN, SERVICES.replace("site7-out  unix", "site7-out  unixx")),
+    "a definition of a table that sets what nothing uses": (
+        MAIN + "virtual_alias_maps = proxy:sqlite:$config_directory/people\n", SERVICES,
+    ),
+    "a definition that a service names": (
+        MAIN, SERVICES.replace("smtp_helo_name=s7.example", "smtp_generic_maps=sqlite:${config_directory}/sql/people"),
+    ),
+    "a definition that is missing": (MAIN + "virtual_alias_maps = sqlite:$config_directory/nowhere\n", SERVICES),
     "a bad setting": (MAIN + "virtual_alias_maps = ${x\n", SERVICES),
     "a line that is no setting, and an option that nothing knows": (
         MAIN + "nonsense\n", SERVICES.replace("smtp_helo_name=s7.example", "smtp_heloo_name=x"),
@@ -52,6 +59,9 @@ def test_what_is_said_is_what_postconf_says_of_the_whole(tmp_path: Path, case: s
     files = {"main.cf": main, "master.cf": master}
     for name, text in files.items():
         (tmp_path / name).write_text(text)
+    (tmp_path / "sql").mkdir()
+    for name in ("people", "sql/people"):
+        (tmp_path / name).write_text("dbpath = /srv/people.sqlite\nquery = SELECT '%s'\nnonsense = 1\n")
     os.utime(tmp_path / "main.cf", (1_000_000_000, 1_000_000_000))
     host = Host()
     said = service_check.ask(host, tmp_path, files, "")

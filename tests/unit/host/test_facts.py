@@ -12,7 +12,7 @@ import pytest
 
 from reconciler.host import facts, reachable
 from reconciler.host.dns import resolver
-from reconciler.host.programs import postfix
+from reconciler.host.programs import postconf, postfix
 from reconciler.host.settings import Settings
 from reconciler.host.sockets import Socket
 from reconciler.model import Mentioned, Pem, Server
@@ -57,7 +57,7 @@ def test_what_was_read_while_files_were_gone_is_read_again(tmp_path: Path, monke
         return frozenset({"texthash"})
 
     with monkeypatch.context() as removed:
-        removed.setattr(postfix, "map_types", without_maps)
+        removed.setattr(postconf, "map_types", without_maps)
         assert "lmdb" not in facts.postfix_facts(host, settings).map_types
     maps.write_text("lmdb postfix-lmdb.so dict_lmdb_open\n")
     assert "lmdb" in facts.postfix_facts(host, settings).map_types

@@ -57,7 +57,7 @@ def test_few_services_are_read_where_they_are(tmp_path: Path) -> None:
     for name, text in files(3).items():
         (tmp_path / name).write_text(text)
     said = service_check.ask(Postconf(), tmp_path, files(3), ())
-    assert [one.argv for one in said] == [("postconf", "-c", str(tmp_path), "-n")]
+    assert [one.argv for one in said] == [("postconf", "-c", str(tmp_path), "-x")]
 
 
 def test_where_the_first_program_ends_at_main_cf_the_other_is_asked_about_the_services() -> None:
@@ -92,6 +92,52 @@ def test_what_nothing_was_said_of_is_not_asked_again() -> None:
     assert len(host.read) == whole + 1, "the piece of the new service"
     service_check.ask(host, Path("/stage"), many, ("another Postfix",))
     assert len(host.read) == 2 * whole + 1
+
+
+def test_few_services_of_which_nothing_was_said_are_not_asked_again(tmp_path: Path) -> None:
+    host, few = Postconf(), files(3)
+    for name, text in few.items():
+        (tmp_path / name).write_text(text)
+    for _ in range(2):
+        assert [one.stderr for one in service_check.ask(host, tmp_path, few, ())] == [""]
+    assert len(host.read) == 1
+    (tmp_path / "main.cf").write_text("a=b\n")
+    for _ in range(2):
+        assert "a=b" in service_check.ask(host, tmp_path, {**few, "main.cf": "a=b\n"}, ())[0].stderr
+    assert len(host.read) == 3
+
+
+@pytest.mark.parametrize("count", [3, 1000])
+def test_it_is_asked_again_when_a_definition_of_a_table_changes(tmp_path: Path, count: int) -> None:
+    maps = f"virtual_alias_maps=sqlite:$config_directory/a,ldap:{tmp_path}/sql/b"
+    host, known = Postconf(), files(count, more=f"smtp inet n - n - - smtpd\n    -o {maps}\n")
+    (tmp_path / "sql").mkdir()
+    for name, text in {**known, "a": "", "sql/b": ""}.items():
+        (tmp_path / name).write_text(text)
+
+    def asks() -> bool:
+        before = len(host.read)
+        service_check.ask(host, tmp_path, known, ())
+        return len(host.read) > before
+
+    assert asks()
+    assert not asks()
+    for name in ("a", "sql/b"):
+        (tmp_path / name).write_text("query = 1\n")
+        assert asks(), name
+        assert not asks()
+    (tmp_path / "a").unlink()
+    assert asks()
+    assert not asks()
+
+
+def test_a_definition_whose_place_is_not_known_is_asked_of_each_time(tmp_path: Path) -> None:
+    host, unknown = Postconf(), files(3, main="virtual_alias_maps=sqlite:$where/a\n", more="# $virtual_alias_maps\n")
+    for name, text in unknown.items():
+        (tmp_path / name).write_text(text)
+    for _ in range(2):
+        service_check.ask(host, tmp_path, unknown, ())
+    assert len(host.read) == 2
 
 
 def test_a_complaint_is_asked_again_and_memory_is_bounded(
