@@ -93,6 +93,12 @@ class CrashDriver:
         assert "Traceback" not in told["output"], told["output"]
         return Run(told["status"], told["effects"], told["output"])
 
+    def succeed(self, *argv: str) -> Run:
+        """Run the command line to its end, which must be a success."""
+        ran = self.run(*argv)
+        assert ran.status == 0, f"{ran.output}\n{self.host.mail_log()[-4000:]}"
+        return ran
+
     def save(self, base: str) -> None:
         """Remember the host as it is now, under that name."""
         self.base = f"{SAVED}/{base}"

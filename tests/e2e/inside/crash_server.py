@@ -33,9 +33,11 @@ from reconciler.commands import edges
 from reconciler.commands import main as cli
 from reconciler.host.effects import Host
 from reconciler.host.facts import gather
+from reconciler.host.programs import postconf, postfix
 from reconciler.host.settings import read_settings
 
 REST = 15  # looks without an effect
+LIVE, GENERATIONS = Path("/etc/postfix"), Path("/var/lib/reconciler/generations")
 PHASE = Path("/var/lib/reconciler/private/phase.json")
 # As after a quick-stop: Postfix's next start goes without a check of its installation, which starts 60 programs.
 QUICK_START = Path("/var/spool/postfix/quick-start")
@@ -128,9 +130,19 @@ def _child(request: dict[str, Any], record: Path, output: Path) -> None:
     os._exit(status)
 
 
+def know(host: Host, known: set[bytes]) -> None:
+    """Ask once, as a daemon does, what Postfix's programs say of each configuration that is on disk."""
+    for folder in (LIVE, *GENERATIONS.glob("*/postfix")):
+        with suppress(OSError):
+            texts = b"".join((folder / name).read_bytes() for name in (postconf.MAIN, postconf.MASTER))
+            if texts not in known:
+                known.add(texts)
+                postfix.check(host, folder)
+
+
 def main() -> None:
-    """Serve until the host ends; what Postfix's programs say of themselves is asked once, as a daemon does."""
-    host = Host()
+    """Serve until the host ends; what Postfix's programs say of themselves is asked once, too."""
+    host, known = Host(), set[bytes]()
     vars(edges)["Host"] = lambda: host
     gather(host, read_settings())
     with socket.socket(socket.AF_UNIX) as listener:
@@ -139,5 +151,6 @@ def main() -> None:
         Path(f"{sys.argv[1]}.new").rename(sys.argv[1])  # so a client finds it only once it listens
         while True:
             connection, _ = listener.accept()
+            know(host, known)
             with connection, connection.makefile("rw") as stream:
                 stream.write(json.dumps(run(json.loads(stream.readline()))) + "\n")

@@ -43,7 +43,7 @@ def test_a_reload_that_could_not_be_sent_postpones_the_commit_and_starts_nothing
             assert "new.test" not in driver.host.read("/etc/postfix/transport")
             assert driver.adopted.master() == master, "nothing was read, so nothing has to be restarted"
             driver.answers(errno.errorcode[error])
-        assert driver.run("once").status == 0
+        driver.succeed("once")
         assert "new.test" in driver.host.read("/etc/postfix/transport")
 
 
@@ -52,7 +52,7 @@ def test_a_recovery_waits_while_it_would_end_a_listener_whose_password_server_is
         adopted = driver.adopted
         serve(adopted, "logins", SOCKET)
         adopted.write_past_hook({"mail.yaml": LOGINS + PATIENT}, "Logins")
-        assert driver.run("once").status == 0
+        driver.succeed("once")
         adopted.write_past_hook({"mail.yaml": MAIL + PATIENT}, "No logins")
         number = activation(driver)
         assert adopted.answers()
@@ -64,7 +64,7 @@ def test_a_recovery_waits_while_it_would_end_a_listener_whose_password_server_is
             assert "an interrupted pass is undone then" in ran.output
             assert adopted.answers()
         serve(adopted, "logins", SOCKET)
-        assert driver.run("once").status == 0
+        driver.succeed("once")
         assert adopted.answers()
         assert adopted.postconf("smtpd_sasl_auth_enable") == "no"
 

@@ -159,7 +159,7 @@ def test_an_undo_killed_anywhere(unshared: CrashDriver, capsys: pytest.CaptureFi
 
 def test_a_rollback_killed_anywhere(adopted: CrashDriver, capsys: pytest.CaptureFixture[str]) -> None:
     adopted.adopted.write_past_hook({"tables/transport": NEW}, "The new state")
-    assert adopted.run("once").status == 0
+    adopted.succeed("once")
     adopted.save("two")
     argv = ("rollback", "1")
     whole = adopted.run(*argv)
@@ -189,7 +189,7 @@ def test_a_recovery_killed_anywhere(adopted: CrashDriver, capsys: pytest.Capture
         assert adopted.whole().startswith("1-")
         adopted.answers(f"before effect {tried} of the recovery")
     adopted.adopted.git("update-ref", "refs/heads/main", oid)
-    assert adopted.run("once").status == 0
+    adopted.succeed("once")
     assert is_set(adopted.host, "inet_interfaces", "127.0.0.1")()
     with capsys.disabled():
         print(f"\n    recovery of what was {cut}: killed at {tried - 1} points")
@@ -228,7 +228,7 @@ def test_a_way_back_from_a_probation_killed_anywhere(capsys: pytest.CaptureFixtu
     with crash_driver(UNREHEARSED + manual) as crasher:
         adopted = crasher.adopted
         adopted.write_past_hook({"tables/transport": NEW}, "Nobody confirms it")
-        assert crasher.run("once").status == 0
+        crasher.succeed("once")
         assert is_routed(adopted.host)()
         adopted.sh("sleep 1")
         crasher.save("provisional")
@@ -293,7 +293,7 @@ def test_a_companion_that_is_turned_on_changed_and_turned_off_killed_anywhere(
         adopted.sh("cd /etc/postfix && rm -rf *.proto makedefs.out sasl")
         with_secrets(adopted, daemon=False)
         crasher = _Rewriting(adopted)
-        assert crasher.run("once").status == 0
+        crasher.succeed("once")
         own = adopted.sh(f"sha256sum {PLACES}; stat -c %F {PLACES}")
         for what, mail in (("on", ON.format(ONE)), ("changed", ON.format(f"{TWO}, {ONE}")), ("off", MAIL)):
             adopted.write_past_hook({"mail.yaml": mail}, what)

@@ -49,7 +49,7 @@ def consistent(crasher: CrashDriver, kind: str) -> str:
 def test_the_change_of_a_map_killed_anywhere(capsys: pytest.CaptureFixture[str]) -> None:
     with crash_driver() as crasher:
         crasher.adopted.write_past_hook({"mail.yaml": LARGE, "tables/virtual": "".join(ROWS)}, "A large table")
-        assert crasher.run("once").status == 0
+        crasher.succeed("once")
         before = consistent(crasher, "lmdb")
         crasher.save("large")
         crasher.adopted.write_past_hook({"tables/virtual": "".join(EDITED)}, "One more, one less, one changed")
@@ -81,7 +81,7 @@ def test_the_program_that_changes_a_map_killed_amid_its_work(kind: str) -> None:
     name, killed = f"tables/virtual.{kind}", 0
     with crash_driver() as crasher:
         crasher.adopted.write_past_hook({"mail.yaml": LARGE, name: "".join(ROWS)}, "A large table")
-        assert crasher.run("once").status == 0
+        crasher.succeed("once")
         before = consistent(crasher, kind)
         crasher.save("large")
         crasher.adopted.write_past_hook({name: "".join(MANY_EDITED)}, "Many rows changed")
@@ -103,7 +103,7 @@ def test_the_changed_map_of_each_type_is_the_compiled_one() -> None:
         for kind in ("hash", "lmdb"):
             name = f"tables/virtual.{kind}"
             crasher.adopted.write_past_hook({"mail.yaml": LARGE, name: "".join(ROWS)}, f"A large {kind}")
-            assert crasher.run("once").status == 0
+            crasher.succeed("once")
             for rows in (EDITED, [*EDITED[2:], "OTHER@v.test  box@out.test\n"], list(reversed(ROWS))):
                 crasher.adopted.write_past_hook({name: "".join(rows)}, "Edited")
                 ran = crasher.run("once")
@@ -117,7 +117,7 @@ def test_copies_that_were_made_ahead_killed_while_a_stage_takes_them() -> None:
     with crash_driver() as crasher:
         adopted, spares = crasher.adopted, crasher.host.root / "var/lib/reconciler/private/spares"
         adopted.write_past_hook({"mail.yaml": LARGE, "tables/virtual": rows}, "A very large table")
-        assert crasher.run("once").status == 0
+        crasher.succeed("once")
         adopted.start_daemon()
         crasher.host.wait_for(lambda: spares.is_dir() and len(list(spares.iterdir())) == 2, what="the copies")
         adopted.stop_daemon()
@@ -141,7 +141,7 @@ def test_a_hand_edit_of_a_map_reaches_neither_the_generation_before_nor_the_next
     with crash_driver() as crasher:
         adopted = crasher.adopted
         adopted.write_past_hook({"mail.yaml": LARGE, "tables/virtual": rows}, "A very large table")
-        assert crasher.run("once").status == 0
+        crasher.succeed("once")
         adopted.start_daemon()
         for answer in ("yes", "no"):
             adopted.write_past_hook({"mail.yaml": f"{LARGE}  disable_vrfy_command: {answer}\n"}, answer)
@@ -151,7 +151,7 @@ def test_a_hand_edit_of_a_map_reaches_neither_the_generation_before_nor_the_next
         was = adopted.sh("readlink -f /etc/postfix")
         adopted.sh(f"echo 'edited@v.test root' | postmap -i lmdb:{PLACE}")
         assert adopted.sh(f"postmap -q edited@v.test lmdb:{PLACE}") == "root"
-        assert crasher.run("once").status == 0
+        crasher.succeed("once")
         maps = "/var/lib/reconciler/generations/*/postfix/virtual.lmdb"
         asked = f"for map in {maps}; do postmap -q edited@v.test lmdb:${{map%.lmdb}} && echo $map; done; true"
         (edited, where) = adopted.sh(asked).splitlines()
