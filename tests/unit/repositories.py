@@ -4,15 +4,18 @@ import os
 import subprocess
 from pathlib import Path
 
+import pygit2
+
 from reconciler.host.effects import Host
 from reconciler.repository.repo import Repository
 
+AUTHOR = "tester@example.com"
 ENVIRONMENT = {
     "PATH": os.environ["PATH"],
     "HOME": "/nonexistent",
     "GIT_CONFIG_NOSYSTEM": "1",
     "GIT_CONFIG_GLOBAL": "/dev/null",
-} | {f"GIT_{role}_{field}": "tester@example.com" for role in ("AUTHOR", "COMMITTER") for field in ("NAME", "EMAIL")}
+} | {f"GIT_{role}_{field}": AUTHOR for role in ("AUTHOR", "COMMITTER") for field in ("NAME", "EMAIL")}
 
 
 def git(folder: Path, *arguments: str, stdin: bytes = b"", user: int | None = None) -> str:
@@ -35,19 +38,18 @@ def bare(path: Path, user: int | None = None) -> Repository:
 
 def commit(folder: Path, files: dict[str, str], message: str = "a commit", branch: str = "main") -> str:
     """Put a commit on top of *branch* of a bare repository that holds these files and no others; its name."""
-    lines = []
+    repository, index = pygit2.Repository(str(folder)), pygit2.Index()
     for name, content in files.items():
-        blob = git(folder, "hash-object", "-w", "--stdin", stdin=content.encode())
-        lines.append(f"100644 {blob}\t{name}\n")
-    git(folder, "read-tree", "--empty")
-    git(folder, "update-index", "--index-info", stdin="".join(lines).encode())
-    return commit_tree(folder, git(folder, "write-tree"), message, branch)
+        blob = repository.create_blob(content.encode())
+        index.add(pygit2.IndexEntry(name, blob, pygit2.enums.FileMode.BLOB))
+    return commit_tree(folder, str(index.write_tree(repository)), message, branch)
 
 
 def commit_tree(folder: Path, tree: str, message: str = "a commit", branch: str = "main") -> str:
     """Put a tree on top of *branch*; the commit's name."""
-    old = git(folder, "for-each-ref", "--format=%(objectname)", f"refs/heads/{branch}")
-    parents = ["-p", old] if old else []
-    new = git(folder, "commit-tree", tree, *parents, "-m", message)
-    git(folder, "update-ref", f"refs/heads/{branch}", new)
-    return new
+    repository, name = pygit2.Repository(str(folder)), f"refs/heads/{branch}"
+    parents = [repository.references[name].target] if name in repository.references else []
+    who = pygit2.Signature(AUTHOR, AUTHOR)
+    new = repository.create_commit(None, who, who, f"{message}\n", tree, parents)
+    repository.references.create(name, new, force=True)
+    return str(new)
