@@ -123,7 +123,7 @@ def test_a_git_that_hangs_holds_up_neither_mail_nor_the_record_and_status_says_w
 
 CHANGE = {**banner("later"), "tables/transport": "new.test  smtp:[127.0.0.1]:2525\n"}
 PROVEN_WITHIN = 15.0  # seconds in which a dead master must be back
-HANGING = {"a compile": ("postmap", "*lmdb:*"), "a check": ("postconf", "*-n*"), "a rehearsal": ("unshare", "*play*")}
+HANGING = {"a compile": ("postmap", "*lmdb:*"), "a check": ("postconf", "*-x"), "a rehearsal": ("unshare", "*play*")}
 
 
 def hang(adopted: AdoptedHost, program: str, pattern: str) -> None:
