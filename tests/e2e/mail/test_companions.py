@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.e2e.adopted_host import MAIL, AdoptedHost
+from tests.e2e.adopted_host import MAIL, UNREHEARSED, AdoptedHost
 from tests.e2e.crash_driver import CrashDriver
 from tests.e2e.mail.test_sender_rewriting import ON, ONE, SINK, STRANGER, TWO, arrived, push, with_secrets
 
@@ -84,7 +84,7 @@ def test_released_it_goes_on_by_files_of_its_own_and_is_adopted_anew(adopted: Ad
 
 
 def test_on_a_full_disk_it_is_postponed_and_made_once_there_is_room() -> None:
-    with AdoptedHost(settle="20ms", daemon=False) as adopted:
+    with AdoptedHost(settle="20ms", daemon=False, settings=UNREHEARSED) as adopted:
         adopted.sh("cd /etc/postfix && rm -rf *.proto makedefs.out sasl")
         with_secrets(adopted, daemon=False)
         crasher = CrashDriver(adopted)

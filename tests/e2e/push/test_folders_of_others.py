@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.e2e.adopted_host import MAIL, AdoptedHost
+from tests.e2e.adopted_host import MAIL, UNREHEARSED, AdoptedHost
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,7 +42,7 @@ while True:
 @pytest.fixture(scope="module")
 def adopted() -> Iterator[AdoptedHost]:
     """A host that was adopted, and is managed, while the user eve keeps replacing names in her folder."""
-    with AdoptedHost(state={"mail.yaml": ASKING}, adopt=False, daemon=False) as host:
+    with AdoptedHost(state={"mail.yaml": ASKING}, settings=UNREHEARSED, adopt=False, daemon=False) as host:
         host.sh("useradd --system eve; install -d -o eve -g eve /etc/postfix/lists /etc/postfix/lists/inner")
         edit(host, "550 first")
         host.sh(

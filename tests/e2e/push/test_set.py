@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.e2e.adopted_host import CLONE, MAIL, REPOSITORY, AdoptedHost
+from tests.e2e.adopted_host import CLONE, MAIL, REPOSITORY, UNREHEARSED, AdoptedHost
 from tests.e2e.push.test_secrets import certificate
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+SETTINGS = UNREHEARSED  # of the host that these tests share
 NEXTHOP = "[127.0.0.1]:2587"
 
 
@@ -99,11 +100,12 @@ def test_only_root_may_commit(adopted: AdoptedHost) -> None:
     assert adopted.tip() == before
 
 
-def test_what_breaks_only_in_a_rehearsal_makes_no_commit(adopted: AdoptedHost) -> None:
-    before = adopted.tip()
-    ran = adopted.reconciler("set", "smtpd_recipient_restrictions", "check_client_access static:{nonsense}, reject")
-    assert ran.status == 1, ran.text
-    assert adopted.tip() == before
+def test_what_breaks_only_in_a_rehearsal_makes_no_commit() -> None:
+    with AdoptedHost() as adopted:
+        before = adopted.tip()
+        ran = adopted.reconciler("set", "smtpd_recipient_restrictions", "check_client_access static:{nonsense}, reject")
+        assert ran.status == 1, ran.text
+        assert adopted.tip() == before
 
 
 def test_without_a_daemon_set_makes_the_pass_itself(adopted: AdoptedHost) -> None:

@@ -85,7 +85,7 @@ def test_a_state_directory_that_turns_read_only_while_a_pass_is_verified_is_told
 
 @pytest.mark.parametrize("date", ["@0 +0000", "1970-01-02T00:00:00 -1200", "2099-12-31T23:59:59 +1400"])
 def test_a_commit_of_another_time_is_applied_and_main_cf_is_old_enough_to_be_read(date: str) -> None:
-    with AdoptedHost(settle="20ms") as adopted:
+    with AdoptedHost(settle="20ms", settings=UNREHEARSED) as adopted:
         adopted.commit(banner("odd"), "Odd")
         amend = ("git", "-C", CLONE, *IDENTITY, "commit", "--amend", "--quiet", "--no-edit", "--date", date)
         adopted.host.run(*amend, env={"GIT_COMMITTER_DATE": date})
@@ -173,7 +173,7 @@ def test_beside_a_program_that_hangs_a_dead_master_is_started_status_answers_and
 
 
 def test_a_master_is_not_started_beside_an_activation() -> None:
-    with AdoptedHost(settle="20ms") as adopted:
+    with AdoptedHost(settle="20ms", settings=UNREHEARSED) as adopted:
         hang(adopted, *HANGING["a compile"])
         adopted.write_past_hook(CHANGE)
         adopted.patiently(lambda: adopted.sh("ls /tmp/hangs", check=False) == "/tmp/hangs", "the hang")
@@ -188,7 +188,7 @@ def test_a_master_is_not_started_beside_an_activation() -> None:
 
 
 def test_a_pass_holds_the_activation_lock_while_postfix_restarts_and_a_stop_waits_for_that() -> None:
-    with AdoptedHost(settle="20ms") as adopted:
+    with AdoptedHost(settle="20ms", settings=UNREHEARSED) as adopted:
         probe = "flock -n /var/lib/reconciler/private/activation true; echo $? >>/tmp/locked; sleep 5"
         adopted.sh("mv /usr/sbin/postfix /usr/sbin/postfix.works")
         text = f'#!/bin/sh\ncase "$*" in *start) {probe};; esac\nexec /usr/sbin/postfix.works "$@"\n'
@@ -214,7 +214,7 @@ def test_a_pass_holds_the_activation_lock_while_postfix_restarts_and_a_stop_wait
     ],
 )
 def test_a_socket_that_was_removed_is_made_again_and_no_second_daemon_starts_meanwhile(gone: str) -> None:
-    with AdoptedHost(settle="20ms") as adopted:
+    with AdoptedHost(settle="20ms", settings=UNREHEARSED) as adopted:
         assert adopted.daemon is not None
         adopted.sh(gone)
         second = adopted.reconciler("run")
@@ -227,7 +227,7 @@ def test_a_socket_that_was_removed_is_made_again_and_no_second_daemon_starts_mea
 
 
 def test_no_second_daemon_starts_with_the_same_state_though_its_socket_is_another() -> None:
-    with AdoptedHost(settle="20ms") as adopted:
+    with AdoptedHost(settle="20ms", settings=UNREHEARSED) as adopted:
         adopted.sh("sed 's|^.daemon.$|&\\nsocket = \"/run/other/s\"|' /etc/reconciler.toml >/etc/other.toml")
         told = adopted.sh("RECONCILER_SETTINGS=/etc/other.toml timeout 60 reconciler run; echo $?")
         assert "another reconciler daemon runs with /var/lib/reconciler\n75" in told
@@ -237,7 +237,7 @@ def test_no_second_daemon_starts_with_the_same_state_though_its_socket_is_anothe
 
 
 def test_a_socket_that_is_lost_while_a_program_hangs_is_made_again() -> None:
-    with AdoptedHost(settle="20ms") as adopted:
+    with AdoptedHost(settle="20ms", settings=UNREHEARSED) as adopted:
         hang(adopted, *HANGING["a compile"])
         adopted.write_past_hook(CHANGE)
         adopted.patiently(lambda: adopted.sh("ls /tmp/hangs", check=False) == "/tmp/hangs", "the hang")
