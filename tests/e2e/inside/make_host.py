@@ -40,10 +40,10 @@ LINKS = {
 }  # fmt: skip
 NETWORK = """\
 link set lo up
-link add eth0 type veth peer name wire
+link add eth0 address 02:00:{mac} type veth peer name wire address 02:01:{mac}
 link set eth0 up
 link set wire up
-addr add {}/24 dev eth0
+addr add {address}/24 dev eth0
 """
 QUEUES = ("active", "bounce", "corrupt", "defer", "deferred", "hold", "incoming", "maildrop")
 # Debian's choice "Local only". The configuration of this machine's own Postfix has no influence.
@@ -142,7 +142,9 @@ def name_host(name: str, address: str) -> None:
     write("etc/hosts", f"127.0.0.1 localhost\n::1 localhost\n{address} {name} {name.partition('.')[0]}\n")
     write("etc/resolv.conf", "nameserver 127.0.0.1\n")  # refused at once, where a real one would time out
     links = BASE / "links"
-    links.write_text(NETWORK.format(address))
+    # Hosts of one address have all addresses in common, so that what follows from them is the same in each.
+    mac = ":".join(f"{int(part):02x}" for part in address.split("."))
+    links.write_text(NETWORK.format(address=address, mac=mac))
     child = os.posix_spawnp("ip", ("ip", "-batch", str(links)), os.environ)  # subprocess takes as long to import
     if status := os.waitpid(child, 0)[1]:
         raise ChildProcessError(f"ip -batch: status {status}")

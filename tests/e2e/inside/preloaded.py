@@ -10,7 +10,8 @@ nsenter(1) would enter, has the environment, the user and the command line that 
 server. It is forked once, because a copy of this process takes as long as a small command.
 
 Known limits: its modules were imported before it was in the host; the templates and the files of Postfix's programs,
-alike in all hosts, were read then; where systemd does not run the host, it is in the cgroup of the test.
+alike in all hosts, were read then, and what these programs say of themselves was asked in the first host; where systemd
+does not run the host, it is in the cgroup of the test.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import ctypes
 import gc
 import json
 import os
+import pickle
 import pwd
 import select
 import signal
@@ -28,7 +30,7 @@ import sys
 import threading
 import traceback
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
@@ -39,6 +41,7 @@ from reconciler.commands.edges import templates
 from reconciler.desired.lint import lint
 from reconciler.desired.load import load
 from reconciler.features.composition import compose
+from reconciler.host import facts
 from reconciler.host.effects import Host
 from reconciler.host.facts import gather
 from reconciler.host.settings import Settings, shipped
@@ -53,7 +56,7 @@ if TYPE_CHECKING:
     from reconciler.model import Facts
 
 PR_SET_PDEATHSIG, PR_SET_NAME = 1, 15  # <linux/prctl.h>
-PROGRAMS: dict[str, Callable[[], None]] = {"rehearse": rehearse.answer, "crash-server": crash_server.main}
+HOST = Host()
 STARTER = shipped("desired-state")
 LIBC.prctl.argtypes = [ctypes.c_int] + [ctypes.c_ulong] * 4
 
@@ -129,7 +132,8 @@ def start(request: Request, control: socket.socket) -> int:
     enter(target, request.host, ALL & ~CLONE_NEWPID)
     show(request.argv)
     become(request)
-    return end(PROGRAMS.get(request.argv[0], cli.main))
+    programs = {"rehearse": rehearse.answer, "crash-server": crash_server.main, "tell-installed": tell_installed}
+    return end(programs.get(request.argv[0], cli.main))
 
 
 def end(program: Callable[[], None]) -> NoReturn:
@@ -170,11 +174,29 @@ def import_all() -> None:
     """Import every command, and do once for every child what a process does once."""
     for name in cli.COMMANDS:
         cli.imported(name)
-    host = Host()
-    vars(edges)["Host"] = lambda: host  # what was read of the machine is kept for this one
-    judge_starter(gather(host, Settings()))
+    vars(edges)["Host"] = lambda: HOST  # what was read of the machine is kept for this one
+    judge_starter(gather(HOST, Settings()))
     gc.collect()
     gc.freeze()  # a collection in a child would write to, and so copy, all that is shared
+
+
+def tell_installed() -> None:
+    """Gather the facts in a host, and print what its Postfix's programs say of themselves."""
+    gather(HOST, Settings())
+    ((_, *beside), installed) = facts._kept[0]  # noqa: SLF001
+    os.write(1, pickle.dumps((beside, installed)))
+
+
+def learn(request: Request, control: socket.socket) -> None:
+    """Keep for every child what Postfix's programs say in the host of this request: in most hosts they say the same."""
+    reading, writing = os.pipe()
+    asking = replace(request, argv=["tell-installed"], user="root", cwd="/", descriptors=[0, writing, 2])
+    if pid := start(asking, control):
+        os.close(writing)
+        with os.fdopen(reading, "rb") as told:
+            beside, installed = pickle.load(told)
+        os.waitpid(pid, 0)
+        facts._kept[:] = [((HOST, *beside), installed)]  # noqa: SLF001
 
 
 def ended() -> Iterator[tuple[int, int]]:
@@ -188,6 +210,7 @@ def main() -> None:
     """Serve until the test run ends."""
     import_all()
     running: dict[int, int] = {}
+    has_learnt = False
     control, (woken, wakes) = socket.socket(fileno=os.dup(0)), os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
     signal.signal(signal.SIGCHLD, lambda *_: None)
     signal.set_wakeup_fd(wakes)
@@ -203,6 +226,9 @@ def main() -> None:
         if control in ready:
             if not (request := receive(control)):
                 return
+            if not has_learnt:
+                learn(request, control)
+                has_learnt = True
             *own, answers = request.descriptors
             if pid := start(request, control):
                 running[pid] = answers
