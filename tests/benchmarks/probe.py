@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 PATIENCE = 60.0
-PAUSE = 0.001
+PAUSE = 0.005
 
 
 def main(asked: dict[str, Any]) -> dict[str, Any]:
