@@ -115,7 +115,7 @@ def go_live(
     main.cf describes it.
     """
     log = open_log(edges.host, before.values)
-    mark, after, old, reached = log.mark(), before, postfix.children(before), False
+    mark, after, reached = log.mark(), before, False
     master = postfix.running(before)
     try:
         if live_path(edges.generations) != generation.path:
@@ -123,7 +123,8 @@ def go_live(
         after = edges.postfix()
         if step is Activation.NOTHING:
             return Verified(after, take_along(before, after, edges.host))
-        since = boot_clock()  # a process from between the rename and this has the old options
+        # A process from between the rename and this has the old options.
+        old, since = postfix.children(before), boot_clock()
         activate(step, before, after, edges)
         reached = True
         services = _services(generation, edges, known.places)

@@ -176,6 +176,7 @@ class Conversations:
             address=client.address,
             value=value,
             since=self._expected.since,
+            old=self._expected.old,
             senders=asked.senders(client.kind),
             recipients=asked.of(client.kind),
             screened=target.service.command == "postscreen",

@@ -11,9 +11,11 @@ import pytest
 
 from reconciler.apply.dialogue import Hangs, Heard, NotYet, Speaker, Wrong
 from reconciler.apply.patience import Thinking
+from reconciler.host import facts
 from reconciler.rehearsal.inside.smtp_client import SmtpClient
 
 OK, DENIED = "250 2.1.5 Ok", "554 5.7.1 <x@other.test>: Relay access denied"
+PID = 7
 RECIPIENTS = {"local": ("a@own.test", "b@own.test"), "remote": ("x@other.test",)}
 
 
@@ -44,8 +46,8 @@ def held(
     serving.start()
     values = {"smtpd_upstream_proxy_protocol": "haproxy"} if proxied else {}
     speaker = Speaker(
-        address="127.0.0.1", value=lambda name: values.get(name, ""), since=0, senders=("", "p@own.test"),
-        recipients=RECIPIENTS, screened=screened, thinks=thinks,
+        address="127.0.0.1", value=lambda name: values.get(name, ""), since=0, old=frozenset(),
+        senders=("", "p@own.test"), recipients=RECIPIENTS, screened=screened, thinks=thinks,
     )  # fmt: skip
     try:
         with closing(SmtpClient(near)) as client:
@@ -103,6 +105,29 @@ def test_a_refusal_of_the_client_or_the_sender_answers_for_all() -> None:
 def test_trouble_before_the_recipients_is_wrong(replies: dict[str, str], banner: str) -> None:
     with pytest.raises(Wrong):
         held(replies, banner=banner)
+
+
+@pytest.mark.parametrize(
+    ("pid", "started", "counts"),
+    [
+        (PID, 100.0, False),  # it may have started a moment before the activation, or a moment after
+        (8, 100.0, True),
+        (8, 99.99, False),
+        (PID, 100.01, True),  # another process of the same number
+        (None, 0.0, True),
+    ],
+)
+def test_only_a_process_that_has_read_the_new_configuration_counts(
+    monkeypatch: pytest.MonkeyPatch, pid: int | None, started: float, counts: bool
+) -> None:
+    monkeypatch.setattr(facts, "owner_of_connection", lambda *_: pid)
+    monkeypatch.setattr(facts, "process_started", lambda _: started)
+    speaker = Speaker("127.0.0.1", lambda _: "", since=100.001, old=frozenset({PID}), senders=(), recipients={})
+    near, far = socket.socketpair()
+    far.sendall(b"220 mx ESMTP\r\n")
+    far.shutdown(socket.SHUT_WR)
+    with far, closing(SmtpClient(near)) as client, pytest.raises(OSError if counts else NotYet):
+        speaker.converse(client)
 
 
 def test_postscreen_asks_to_come_back() -> None:
