@@ -14,6 +14,7 @@ signal and its own reload counts as new.
 
 from __future__ import annotations
 
+import re
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -46,15 +47,18 @@ _DIED = " logged: fatal: "
 _SHOWN = 2
 THROTTLING = "bad command startup -- throttling"
 """The end of master's line about a service that it starts no process of for a while."""
+_OF_BEFORE = re.compile(rf'{THROTTLING}$|service is not configured for table "[^"]*"$')
+"""What processes of before the activation may cause: an old proxymap(8) refuses a table that it does not know."""
 
 
 @dataclass(frozen=True, slots=True)
 class Verified:
     """The state of *instance* after an activation.
 
-    *died*: the master ended. *silent*: a service fails or is throttled, and the log gives no reason. *told* says
-    what was verified; it is empty if nothing was. *unable*: this host kept the activation from being made, whatever
-    was to go live; *unread*: Postfix has not even begun to read it.
+    *died*: the master ended. *silent*: a service fails or is throttled, and the log gives no reason, or one that
+    processes of before the activation may have caused. *told* says what was verified; it is empty if nothing was.
+    *unable*: this host kept the activation from being made, whatever was to go live; *unread*: Postfix has not even
+    begun to read it.
     """
 
     instance: postfix.Instance
@@ -89,7 +93,7 @@ def verify(expected: Expected) -> Verified:
     # A service that was silent before counts as well: master(8) throttles it, so that no reload alone can repair it. It
     # says so after the reload, too, of a process that had begun before.
     failing = [visit.problem for visit in visits if visit.problem]
-    explained = any(not one.text.endswith(THROTTLING) for one in logged)
+    explained = any(not _OF_BEFORE.search(one.text) for one in logged)
     silent = bool(failing or death or logged) and not explained
     silent = silent and all(_may_be_throttled(problem, expected) for problem in failing)
     told = "" if death else _told(answers, visits)

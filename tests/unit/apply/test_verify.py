@@ -128,7 +128,12 @@ def test_a_service_that_stays_silent_is_blamed_after_both_tries() -> None:
     assert seen.silent
 
 
-@pytest.mark.parametrize(("more", "silent"), [("", True), ("postfix/smtpd[9]: fatal: no SASL mechanisms", False)])
+UNKNOWN = 'postfix/smtpd[9]: fatal: proxymap service is not configured for table "sqlite:/etc/postfix/people"'
+
+
+@pytest.mark.parametrize(
+    ("more", "silent"), [("", True), (UNKNOWN, True), ("postfix/smtpd[9]: fatal: no SASL mechanisms", False)]
+)
 def test_a_service_that_is_throttled_for_a_process_of_before_may_need_a_new_master(
     tmp_path: Path, more: str, *, silent: bool
 ) -> None:
