@@ -14,6 +14,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import stat
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -39,6 +40,7 @@ EVALUATED = "-x"
 _MAIN, _MASTER = "main.cf", "master.cf"
 _AT_ONCE = 4
 _MOST_KEPT = 1024
+_LARGEST = 1 << 20  # of the definition of a table
 _AGE = 10.0
 _LINE = re.compile(r"(?<=line )[0-9]+", re.ASCII)
 _UNUSED = re.compile(r"/main\.cf: unused parameter: ", re.ASCII)
@@ -101,11 +103,17 @@ def _definitions(directory: Path, names: Iterable[str]) -> Hashable:
     return tuple(_content(Path(path)) for path in paths if path.startswith("/"))
 
 
-def _content(path: Path) -> str | None:
+def _content(path: Path) -> Hashable:
+    """Return what tells the content of a file from another; a commit may name a pipe, which is never waited for."""
     try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
-    except OSError:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC) if path.is_file() else -1
+    except OSError as error:
+        return error.errno
+    if descriptor < 0:
         return None
+    with os.fdopen(descriptor, "rb") as stream:
+        text = stream.read(_LARGEST + 1) if stat.S_ISREG(os.fstat(descriptor).st_mode) else b""
+    return hashlib.sha256(text).digest() if len(text) <= _LARGEST else object()
 
 
 def _said(host: Host, directory: Path, main: str, part: Piece, key: Hashable, *, with_others: bool) -> list[Completed]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -129,6 +130,15 @@ def test_it_is_asked_again_when_a_definition_of_a_table_changes(tmp_path: Path, 
     (tmp_path / "a").unlink()
     assert asks()
     assert not asks()
+
+
+def test_a_definition_that_is_a_pipe_or_endless_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    host, odd = Postconf(), files(3, more=f"smtp inet n - n - - smtpd\n    -o a=ldap:{tmp_path}/pipe,mysql:/dev/zero\n")
+    for name, text in odd.items():
+        (tmp_path / name).write_text(text)
+    service_check.ask(host, tmp_path, odd, ())
+    assert len(host.read) == 1
 
 
 def test_a_definition_whose_place_is_not_known_is_asked_of_each_time(tmp_path: Path) -> None:
