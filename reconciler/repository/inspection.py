@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reconciler.host.ownership import is_of_others, rights
+from reconciler.host.regular_files import start_of
 from reconciler.model.ascii_text import SPACE
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ class Inspection:
         for _ in range(_MOST_STEPS):
             if not is_regular(self._path / ref):
                 return
-            content = _start_of(self._path / ref, _REF)
+            content = start_of(self._path / ref, _REF)
             ref = os.fsdecode(content[len(_SYMBOLIC) :].strip(SPACE.encode()))
             if not content.startswith(_SYMBOLIC) or not _is_name(ref):
                 return
@@ -96,7 +97,7 @@ class Inspection:
             elif entry.name in _PACKED or (deep and not entry.name.startswith(_INCOMING)):
                 self._look_into(entry)
         if steps and is_regular(folder / _ALTERNATES):
-            for line in _start_of(folder / _ALTERNATES, _LARGEST).split(b"\n"):
+            for line in start_of(folder / _ALTERNATES, _LARGEST).split(b"\n"):
                 other = folder / os.fsdecode(line)
                 if line and not line.startswith(b"#") and b"\0" not in line and other.is_dir():
                     self._look_at_objects(other, steps - 1)
@@ -142,20 +143,13 @@ def _is_name(ref: str) -> bool:
     return bool(ref) and not ref.startswith("/") and ".." not in ref and "\0" not in ref
 
 
-def _start_of(path: Path, most: int) -> bytes:
-    """Return the first bytes of a regular file, which is opened without waiting."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    with os.fdopen(descriptor, "rb") as stream:
-        return stream.read(most) if stat.S_ISREG(os.fstat(descriptor).st_mode) else b""
-
-
 def _without_include(path: Path) -> None:
     """Raise ValueError for a configuration that includes another file; one that is a link could be any file."""
     if path.is_symlink():
         raise ValueError(f"{path}: is a symbolic link, which is never followed; replace it by the file itself")
     if not is_regular(path):
         return
-    content = _start_of(path, _LARGEST + 1)
+    content = start_of(path, _LARGEST + 1)
     if len(content) > _LARGEST:
         raise ValueError(f"{path}: larger than {_LARGEST >> 20} MiB")
     for number, line in enumerate(content.split(b"\n"), 1):

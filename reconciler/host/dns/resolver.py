@@ -11,9 +11,7 @@ addresses that were not asked by then count as not answered either.
 
 from __future__ import annotations
 
-import os
 import socket
-import stat
 import threading
 import time
 from collections import deque
@@ -24,6 +22,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from reconciler.host.dns import many
 from reconciler.host.dns.many import DnsQuestion
+from reconciler.host.regular_files import start_of
 from reconciler.host.together import together
 from reconciler.model.ascii_text import split_lines, split_words
 
@@ -96,17 +95,11 @@ def native_addresses(names: Collection[str]) -> dict[str, tuple[str, ...] | None
 def name_servers(path: str) -> tuple[str, ...] | None:
     """Return the name servers that a file lists as resolv.conf(5) does; None for a file that can't be read."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # a pipe has no writer
-        with os.fdopen(descriptor, "rb") as stream:
-            text = stream.read(_LARGEST).decode("utf-8", "replace") if _is_regular(descriptor) else ""
+        text = start_of(path, _LARGEST).decode("utf-8", "replace")
     except (OSError, ValueError):
         return None
     lines = (split_words(line) for line in split_lines(text))
     return tuple(words[1] for words in lines if len(words) > 1 and words[0] == "nameserver" and _is_address(words[1]))
-
-
-def _is_regular(descriptor: int) -> bool:
-    return stat.S_ISREG(os.fstat(descriptor).st_mode)
 
 
 def _is_address(text: str) -> bool:

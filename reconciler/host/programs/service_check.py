@@ -14,7 +14,6 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import stat
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -24,6 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reconciler.host.effects import Completed
+from reconciler.host.regular_files import start_of
 from reconciler.model.ascii_text import split_lines
 from reconciler.postfix.master_pieces import pieces
 
@@ -106,13 +106,11 @@ def _definitions(directory: Path, names: Iterable[str]) -> Hashable:
 def _content(path: Path) -> Hashable:
     """Return what tells the content of a file from another; a commit may name a pipe, which is never waited for."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC) if path.is_file() else -1
+        text = start_of(path, _LARGEST + 1) if path.is_file() else None
     except OSError as error:
         return error.errno
-    if descriptor < 0:
+    if text is None:
         return None
-    with os.fdopen(descriptor, "rb") as stream:
-        text = stream.read(_LARGEST + 1) if stat.S_ISREG(os.fstat(descriptor).st_mode) else b""
     return hashlib.sha256(text).digest() if len(text) <= _LARGEST else object()
 
 
