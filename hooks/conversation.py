@@ -14,6 +14,11 @@ import os
 import sys
 import time
 
+try:  # the module `socket` takes as long to import as all of this to run
+    from _socket import AF_UNIX, SOCK_STREAM, socket, timeout
+except ImportError:  # another Python than CPython
+    from socket import AF_UNIX, SOCK_STREAM, socket, timeout  # type: ignore[assignment]
+
 TYPE_CHECKING = False  # the module `typing` takes longer to import than all of this to run
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -73,10 +78,6 @@ def updates() -> dict[str, tuple[str, str]]:
 
 def ask(path: str, request: dict[str, str | int | None], patience: float) -> str:
     """Show the daemon's lines as they arrive, and return its last status; *patience* limits the whole conversation."""
-    try:  # the module `socket` takes as long to import as all of this to run
-        from _socket import timeout  # noqa: PLC0415
-    except ImportError:  # another Python than CPython
-        from socket import timeout  # noqa: PLC0415
     try:
         for line in answer(path, as_json({**request, "plain": 1}), patience):
             kind, text = understood(line)
@@ -98,11 +99,6 @@ def ask(path: str, request: dict[str, str | int | None], patience: float) -> str
 
 def answer(path: str, request: str, patience: float) -> Iterator[str]:
     """Send the request, and yield the lines of the answer as they arrive."""
-    try:
-        from _socket import AF_UNIX, SOCK_STREAM, socket  # noqa: PLC0415 - as above
-    except ImportError:
-        from socket import AF_UNIX, SOCK_STREAM, socket  # type: ignore[assignment]  # noqa: PLC0415
-
     deadline = time.monotonic() + patience
     connection = socket(AF_UNIX, SOCK_STREAM)
     try:
