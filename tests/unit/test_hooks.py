@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from importlib.machinery import SourceFileLoader
 from importlib.util import module_from_spec, spec_from_loader
@@ -91,14 +92,21 @@ def pushing(tmp_path: Path) -> Pushing:
     return Pushing(tmp_path)
 
 
-@pytest.fixture
-def daemon(pushing: Pushing) -> Iterator[Daemon]:
-    """The daemon of that repository."""
+@contextmanager
+def answered(pushing: Pushing) -> Iterator[Daemon]:
+    """Have a daemon answer the hooks of that repository."""
     daemon = Daemon(pushing.path)
     server = Control(pushing.socket, None, {"check": daemon.check, "follow": daemon.follow}, pushing.path)
     server.start()
     yield daemon
     server.stop()
+
+
+@pytest.fixture
+def daemon(pushing: Pushing) -> Iterator[Daemon]:
+    """The daemon of that repository."""
+    with answered(pushing) as daemon:
+        yield daemon
 
 
 def test_a_good_push_shows_the_check_and_then_how_it_went(pushing: Pushing, daemon: Daemon) -> None:
@@ -112,12 +120,9 @@ def test_a_good_push_shows_the_check_and_then_how_it_went(pushing: Pushing, daem
 
 def test_a_repository_may_have_any_name(tmp_path: Path) -> None:
     pushing = Pushing(tmp_path / 'of "Zoë" \\')
-    daemon = Daemon(pushing.path)
-    server = Control(pushing.socket, None, {"check": daemon.check, "follow": daemon.follow}, pushing.path)
-    server.start()
-    pushing.commit()
-    assert pushing.push() == (True, ["mx1  a line", "live as generation 2"])
-    server.stop()
+    with answered(pushing) as daemon:
+        pushing.commit()
+        assert pushing.push() == (True, ["mx1  a line", "live as generation 2"])
     assert daemon.asked[0]["quarantine"].startswith(str(pushing.path))
 
 
@@ -311,12 +316,9 @@ def test_another_user_who_may_not_ask_is_told_so(open_folder: Path) -> None:
 def test_the_owner_of_the_repository_is_checked_and_followed(open_folder: Path) -> None:
     assert os.geteuid() == 0, "needs root, to push as another user"
     pushing = Pushing(open_folder, NOBODY)
-    daemon = Daemon(pushing.path)
-    server = Control(pushing.socket, None, {"check": daemon.check, "follow": daemon.follow}, pushing.path)
-    server.start()
-    pushing.commit()
-    assert pushing.push() == (True, ["mx1  a line", "live as generation 2"])
-    server.stop()
+    with answered(pushing):
+        pushing.commit()
+        assert pushing.push() == (True, ["mx1  a line", "live as generation 2"])
 
 
 @pytest.mark.parametrize("hook", ["pre-receive", "post-receive"])
