@@ -1,7 +1,7 @@
 """The daemon's journal can be alarmed on: a week of trouble is one line for each thing that happened.
 
 The passes are scripted, and all that decides what is recorded and logged is real: one_pass(), the journal and its
-phases, the report, the headline and the log in systemd's format. A pass is made each minute for seven days.
+phases, the report, the headline and the log in systemd's format. A pass is made every five minutes for seven days.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-MINUTES = 7 * 24 * 60
+PASSES = 7 * 24 * 12  # of a week, one every five minutes
 TYPO = error_at("unknown-restriction", Where("mail.yaml", 5, 3), "no such restriction")
 SILENT = Finding(rule="silent-server", where=Where("mail.yaml", 6), text="no server", subject="8891", lasting=False)
 OTHER = replace(SILENT, text="no other server", subject="10040")
@@ -125,15 +125,15 @@ def has_a_bug(_: Passed) -> None:
 
 
 class Script:
-    """What happens, by the minute, and the lines that an administrator is to read about it."""
+    """What happens before which pass, and the lines that an administrator is to read about it."""
 
     def __init__(self) -> None:
         self.steps: dict[int, Callable[[Week], Wake | None]] = {}
         self.lines: list[tuple[int, str]] = []
-        self.at = 30
+        self.at = 6
 
-    def then(self, do: Callable[[Week], Wake | None], *lines: tuple[int, str], lasts: int = 150) -> None:
-        """Do that, and let it last for so many minutes."""
+    def then(self, do: Callable[[Week], Wake | None], *lines: tuple[int, str], lasts: int = 30) -> None:
+        """Do that, and let it last for so many passes."""
         self.steps[self.at] = do
         self.lines += lines
         self.at += lasts
@@ -148,7 +148,7 @@ class Script:
 
         self.then(do, *lines)
 
-    def lasting(self, act: Callable[[Passed], None], *lines: tuple[int, str], lasts: int = 150) -> None:
+    def lasting(self, act: Callable[[Passed], None], *lines: tuple[int, str], lasts: int = 30) -> None:
         """Let each pass do that."""
         self.then(lambda week: setattr(week, "next_pass", act), *lines, lasts=lasts)
 
@@ -227,7 +227,7 @@ def script() -> Script:
     week.lasting(has_a_bug, (3, "a bug in reconciler: ZeroDivisionError"))
     week.well()
     week.then(_once(ends(Applied((), {"site12": ""}))), (4, "site12 is left out"))
-    while week.at < MINUTES - 300:
+    while week.at < PASSES - 60:
         week.well()
     return week
 
@@ -261,8 +261,8 @@ def week(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Week, io.Stri
 def test_a_week_of_trouble_is_one_line_for_each_thing_that_happened(week: tuple[Week, io.StringIO]) -> None:
     host, stream = week
     planned = script()
-    for minute in range(MINUTES):
-        act = planned.steps.get(minute)
+    for number in range(PASSES):
+        act = planned.steps.get(number)
         host.make((act(host) if act else None) or Wake.TIMER)
 
     alarms = [line for line in stream.getvalue().splitlines() if int(line[1]) <= log.Priority.WARNING]
