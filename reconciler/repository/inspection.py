@@ -16,6 +16,7 @@ import os
 import re
 import stat
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -50,8 +51,14 @@ class Inspection:
 
     def __init__(self, path: Path, quarantine: Path | None = None) -> None:
         self._path = path / ".git" if (path / ".git").is_dir() else path
-        self._quarantine = quarantine
+        self.quarantine = quarantine
         self._clean: dict[str, tuple[int, int]] = {}
+
+    def with_quarantine(self, quarantine: Path) -> Inspection:
+        """Return the same with the objects of a push beside it; what was looked at counts for both."""
+        other = Inspection(self._path, quarantine)
+        other._clean = self._clean
+        return other
 
     def look(self, refs: Iterable[str], *, deep: bool = True) -> None:
         """Look at everything that is opened to read the commits that these *refs* name, and their history.
@@ -68,8 +75,8 @@ class Inspection:
         for ref in refs:
             self._look_at_ref(ref)
         self._look_at_objects(self._path / "objects", _MOST_STEPS, deep=deep)
-        if self._quarantine:
-            self._look_at_objects(self._quarantine, 0)
+        if self.quarantine:
+            self._look_at_objects(self.quarantine, 0)
 
     def open_to_others(self) -> str:
         """Return the first file or folder of a repository of root's that another user may change; empty if none is."""
@@ -77,7 +84,11 @@ class Inspection:
             return ""
         below = (self._path / name for name in (*_FOLDERS, *FILES))
         paths = (*below, *(Path(entry.path) for entry in os.scandir(self._path / "objects") if entry.is_dir()))
-        return next((f"{path} ({rights(path)})" for path in paths if os.path.lexists(path) and is_of_others(path)), "")
+        for path in paths:
+            with suppress(FileNotFoundError):
+                if is_of_others(path):
+                    return f"{path} ({rights(path)})"
+        return ""
 
     def _look_at_ref(self, ref: str) -> None:
         for _ in range(_MOST_STEPS):

@@ -50,6 +50,9 @@ _FULL_NAME = re.compile(r"[0-9a-f]{40}")
 NOTES = "refs/notes/reconciler"
 _MOST_KEPT, _SMALL = 20_000, 512  # bytes
 _small: Past[bytes] = Past(_MOST_KEPT)
+# What lies between two commits never changes, and each step of a pass asks for it.
+_between: Past[tuple[Revision, ...]] = Past(8)
+_ancestors: Past[bool] = Past(8)
 _MAX_NOTE = 100_000  # one argument of a program holds at most 128 KiB
 _LEVELS = (ConfigLevel.SYSTEM, ConfigLevel.XDG, ConfigLevel.GLOBAL, ConfigLevel.PROGRAMDATA)
 # Reading repositories of other users is intended; only the repository's own configuration is read.
@@ -71,11 +74,10 @@ class NoBranch(ReconcilerError):  # noqa: N818
 class Repository:
     """The bare repository at *path*, of which *branch* is followed."""
 
-    def __init__(self, path: Path, branch: str, host: Host, quarantine: Path | None = None) -> None:
-        self.path, self.branch = path, branch
-        self._host, self._quarantine = host, quarantine
+    def __init__(self, path: Path, branch: str, host: Host, inspection: Inspection | None = None) -> None:
+        self.path, self.branch, self._host = path, branch, host
         self._threads = threading.local()
-        self._inspection = Inspection(path, quarantine)
+        self._inspection = inspection or Inspection(path)
 
     @property
     def limits(self) -> list[str]:
@@ -152,20 +154,29 @@ class Repository:
         def look(handle: pygit2.Repository) -> bool:
             return objects.holds(handle, old) and objects.leads_to(handle, new, old)
 
-        return old == new or self._ask(look, deep=True)
+        if old == new or _ancestors.used((old, new)):
+            return True
+        if found := self._ask(look, deep=True):
+            _ancestors.keep((old, new), value=True)
+        return found
 
     def between(self, old: str, new: str) -> list[Revision]:
         """Return the commits after *old* and before *new*, newest first; none if one is missing or too large."""
 
-        def look(handle: pygit2.Repository) -> list[Revision]:
+        def look(handle: pygit2.Repository) -> tuple[Revision, ...] | None:
             if not (objects.holds(handle, old) and objects.holds(handle, new)):
-                return []
-            return [revision_of(commit) for commit in objects.beyond(handle, new, old)]
+                return None
+            return tuple(revision_of(commit) for commit in objects.beyond(handle, new, old))
 
+        if (known := _between.used((old, new))) is not None:
+            return list(known)
         try:
-            return self._ask(look, deep=True)
+            found = self._ask(look, deep=True)
         except objects.ObjectTooLarge:
             return []
+        if found is not None:
+            _between.keep((old, new), found)
+        return list(found or ())
 
     def blame(self, oid: str, path: str, first: int, last: int) -> Revision | None:
         """Return the newest commit, up to *oid*, that wrote any of these lines; None if there is no such file."""
@@ -198,7 +209,7 @@ class Repository:
         inside = path.name.startswith("tmp_objdir-") and path.is_dir() and not path.is_symlink()
         if not inside or path.parent.resolve() != objects:
             raise self._unavailable(f'"{printable(str(path))}" is not a quarantine folder of this repository')
-        return Repository(self.path, self.branch, self._host, objects / path.name)
+        return Repository(self.path, self.branch, self._host, self._inspection.with_quarantine(objects / path.name))
 
     def notes(self, oid: str) -> str | None:
         """Return the notes on a commit."""
@@ -285,8 +296,8 @@ class Repository:
             return kept[1]
         self._inspection.look((), deep=False)
         handle = pygit2.Repository(str(self.path), RepositoryOpenFlag.NO_SEARCH)
-        if self._quarantine:
-            handle.odb.add_disk_alternate(self._quarantine)
+        if self._inspection.quarantine:
+            handle.odb.add_disk_alternate(self._inspection.quarantine)
         self._threads.kept = seen, handle
         return handle
 

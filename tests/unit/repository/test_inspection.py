@@ -134,6 +134,24 @@ def test_a_configuration_that_is_a_link_is_refused(path: Path, tmp_path: Path) -
         Inspection(path).look([])
 
 
+def test_what_was_looked_at_counts_for_a_push_and_what_changes_then_is_seen(path: Path) -> None:
+    inspection = Inspection(path)
+    quarantine = path / "objects/tmp_objdir-incoming-x"
+    (quarantine / "aa").mkdir(parents=True)
+    (path / "objects/bb").mkdir()
+    pushed = inspection.with_quarantine(quarantine)
+    pushed.look([MAIN])
+    pipe(path / "objects/bb/object")
+    for each in (inspection, pushed):
+        with pytest.raises(ValueError, match=f"bb/object: {NEVER}"):
+            each.look([MAIN])
+    (path / "objects/bb/object").unlink()
+    pipe(quarantine / "aa/object")
+    inspection.look([MAIN])
+    with pytest.raises(ValueError, match=f"aa/object: {NEVER}"):
+        pushed.look([MAIN])
+
+
 def test_what_git_makes_of_its_own_is_no_trouble(path: Path) -> None:
     with socket.socket(socket.AF_UNIX) as listening:
         listening.bind(str(path / "fsmonitor--daemon.ipc"))

@@ -162,6 +162,16 @@ def test_a_rewind_is_told_from_an_advance(tmp_path: Path) -> None:
     assert repository.between("1" * 40, three) == []
 
 
+def test_commits_that_come_later_are_found_though_they_were_missed_before(tmp_path: Path) -> None:
+    repository, other = bare(tmp_path / "r.git"), bare(tmp_path / "other.git")
+    one, two, three = (commit(other.path, {"later": str(number)}, f"number {number}") for number in range(3))
+    assert not repository.is_ancestor(one, three)
+    assert repository.between(one, three) == []
+    shutil.copytree(other.path / "objects", repository.path / "objects", dirs_exist_ok=True)
+    assert repository.is_ancestor(one, three)
+    assert [revision.oid for revision in repository.between(one, three)] == [two]
+
+
 def test_links_and_submodules_are_refused_all_at_once(tmp_path: Path) -> None:
     repository = bare(tmp_path / "r.git")
     commit(repository.path, FILES)
