@@ -78,10 +78,7 @@ find -H /etc/postfix/ -type f -exec sha256sum {} + | sort
 UNASKED = 3.0  # seconds
 # What an adoption leaves on disk, and a start in the chroot. A host whose adoption would be equal gets a copy.
 LEFT = f"etc/postfix etc/reconciler root/state {REPOSITORY[1:]} {CLONE[1:]} var/lib/reconciler var/backups/reconciler"
-UNKEPT = ("-c", "maintenance.auto=false", "-c", "gc.auto=0")  # nothing is to be packed in a repository of a few minutes
-IDENTITY = (
-    "-c", f"user.name={AUTHOR}", "-c", f"user.email={ADDRESS}", "-c", "init.defaultBranch=main", *UNKEPT,
-)  # fmt: skip
+IDENTITY = ("-c", f"user.name={AUTHOR}", "-c", f"user.email={ADDRESS}", "-c", "init.defaultBranch=main")
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +174,7 @@ class AdoptedHost:
         if self._owner != "root":
             self.host.run("chmod", "755", "/root")
         self.sh(f"install -d -o {self._owner} {CLONE}")
-        self.host.run("git", "clone", "--quiet", *UNKEPT, REPOSITORY, CLONE, user=self._owner)
+        self.host.run("git", "clone", "--quiet", REPOSITORY, CLONE, user=self._owner)
         if self._adopt:
             self._run_well("once", "--adopt")
 

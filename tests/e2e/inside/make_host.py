@@ -45,6 +45,13 @@ link set eth0 up
 link set wire up
 addr add {address}/24 dev eth0
 """
+# Nothing is to be packed in a repository of a few minutes, and git would start two programs for each push to ask.
+GIT = """\
+[maintenance]
+auto = false
+[receive]
+autogc = false
+"""
 QUEUES = ("active", "bounce", "corrupt", "defer", "deferred", "hold", "incoming", "maildrop")
 # Debian's choice "Local only". The configuration of this machine's own Postfix has no influence.
 LOCAL_ONLY = """\
@@ -237,6 +244,7 @@ def main() -> None:
     command.symlink_to(f"{venv}/bin/reconciler")
     name_host(name, address)
     configure_mail(name)
+    write("etc/gitconfig", GIT)
     if first == "systemd":
         mask()
         become_systemd()
