@@ -6,7 +6,7 @@ Every case is tried among fifty sites, and one of 32 among two thousand: all of 
 
 from __future__ import annotations
 
-import functools
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
@@ -30,14 +30,14 @@ FILLED = frozenset({"empty-table"})
 
 
 class Case(NamedTuple):
-    """A case of a corpus: its *files*, and how a commit is judged there."""
+    """A case of a corpus: what makes its files when it is tried, and how a commit is judged there."""
 
     name: str
-    files: dict[str, File]
+    make: Callable[[], dict[str, File]]
     judge: Callable[[dict[str, File], Facts], list[Finding]]
 
 
-@functools.cache
+@cache
 def sites(count: int) -> tuple[dict[str, File], Facts]:
     """Return the files of so many healthy sites, and a host that has their addresses."""
     files: dict[str, str] = {}
@@ -47,11 +47,12 @@ def sites(count: int) -> tuple[dict[str, File], Facts]:
 
 
 def _of_corpus(case: dict[str, Any]) -> Case:
-    return Case(case["name"], test_corpus.tree_of(case), test_corpus.found_in)
+    return Case(case["name"], partial(test_corpus.tree_of, case), test_corpus.found_in)
 
 
 def _of_mistakes(case: dict[str, Any]) -> Case:
-    return Case(case["name"], test_mistakes.files_of(case, case.get("add", "")), test_mistakes.findings_of)
+    make = partial(test_mistakes.files_of, case, case.get("add", ""))
+    return Case(case["name"], make, test_mistakes.findings_of)
 
 
 def every() -> list[Case]:
@@ -70,8 +71,8 @@ def told(findings: list[Finding], but: frozenset[str]) -> set[str]:
 
 def difference(case: Case, count: int) -> list[str]:
     """Return what is found among so many sites and not without them, or the reverse."""
-    files, host = sites(count)
-    alone, among = (case.judge(tree, host) for tree in (case.files, files | case.files))
+    (files, host), own = sites(count), case.make()
+    alone, among = (case.judge(tree, host) for tree in (own, files | own))
     lost = told(alone, FILLED) - told(among, frozenset())
     more = told(among, OF_BOTH) - told(alone, frozenset())
     return [*(f"lost: {one}" for one in sorted(lost)), *(f"more: {one}" for one in sorted(more))]
@@ -90,11 +91,11 @@ def test_what_is_found_among_many_sites_is_what_is_found_without_them(case: Case
 
 @pytest.mark.parametrize("case", [pytest.param(case, id=case.name) for case in every()])
 def test_of_what_is_alike_as_much_is_found_as_of_each_by_itself(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
-    files, host = sites(FEW)
+    (files, host), own = sites(FEW), case.make()
     monkeypatch.setattr(alike, "FEWEST", 0)
-    found = case.judge(files | case.files, host)
+    found = case.judge(files | own, host)
     monkeypatch.setattr(lint, "with_alike", lambda merged, _: merged)
-    assert case.judge(files | case.files, host) == found
+    assert case.judge(files | own, host) == found
 
 
 if __name__ == "__main__":

@@ -10,9 +10,9 @@ from reconciler.features.composition import compose
 from reconciler.host import certificates
 from reconciler.model import Desired, File, Secret
 from tests.unit.desired_states import HEALTHY
+from tests.unit.dkim_keys import KEY as PEM
 from tests.unit.host_facts import HOST
 
-PEM = certificates.new_key()
 SEALED = File.of(b"age-encryption.org/v1\n")
 
 

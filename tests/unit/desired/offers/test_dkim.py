@@ -9,14 +9,13 @@ import pytest
 
 from reconciler.desired.offers.dkim import find
 from reconciler.desired.offers.offer import NotOffered, Offer
-from reconciler.host.certificates import new_key
 from reconciler.model import File
 from tests.unit.desired.offers.grounds import HEAD, after, ground, text, with_opendkim
+from tests.unit.dkim_keys import KEY
 
 if TYPE_CHECKING:
     from reconciler.desired.offers.offer import Ground
 
-KEY = new_key()
 CONF = (
     "Domain example.com\nSelector s1\nKeyFile /k\nSocket inet:8891@localhost\nInternalHosts 127.0.0.1, 192.0.2.0/24\n"
 )

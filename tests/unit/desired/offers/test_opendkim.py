@@ -6,10 +6,9 @@ import pytest
 
 from reconciler.desired.offers.opendkim import CONFIGURATION, named, read
 from reconciler.desired.offers.signing import Signing
-from reconciler.host.certificates import new_key
 from reconciler.model import Secret
+from tests.unit.dkim_keys import KEY, OTHER
 
-KEY = new_key()
 ONE = "# signs\nDomain  example.com, Example.net\nselector Mail # since 2019\nKeyFile /k\nSocket inet:8891@localhost\n"
 TABLES = "KeyTable file:/keys\nSigningTable refile:/signers\nInternalHosts /hosts\nMode s\n"
 
@@ -110,7 +109,7 @@ def test_the_files_are_those_that_the_configuration_and_its_key_table_name() -> 
             "opendkim signs with 2 selectors and 1 key, and the section with one key of one selector for all domains",
         ),
         (
-            tables(keys="a %:s1:/k\nb %:s1:/k2\n", k2=new_key()),
+            tables(keys="a %:s1:/k\nb %:s1:/k2\n", k2=OTHER),
             "opendkim signs with 1 selector and 2 keys, and the section with one key of one selector for all domains",
         ),
         (

@@ -9,10 +9,9 @@ import pytest
 
 from reconciler.desired.offers.rspamd import OPTIONS, SETTINGS, named, read
 from reconciler.desired.offers.signing import Signing
-from reconciler.host.certificates import new_key
 from reconciler.model import Secret
+from tests.unit.dkim_keys import KEY
 
-KEY = new_key()
 SHIPPED: dict[str, Any] = {
     "use_redis": False, "key_prefix": "DKIM_KEYS", "symbol": "DKIM_SIGNED", "sign_authenticated": True,
     "use_esld": True, "selector": "dkim", "use_domain": "header", "allow_hdrfrom_mismatch": False,

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from reconciler.desired.offers.signing import is_network, problem_of
-from reconciler.host.certificates import new_key
 from reconciler.model import Secret
+from tests.unit import dkim_keys
 
-KEY, OTHER = Secret("/k", new_key()), Secret("/o", new_key())
+KEY, OTHER = Secret("/k", dkim_keys.KEY), Secret("/o", dkim_keys.OTHER)
 ED25519 = "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIAAA\n-----END PRIVATE KEY-----\n"
 NO_KEY = "the key of x is not a private RSA key in PEM without a password"
 

@@ -8,13 +8,12 @@ import pytest
 
 from reconciler.desired.load import load
 from reconciler.features.composition import compose
-from reconciler.host import certificates
 from reconciler.model import Desired, File, Finding, Listener, Secret, Severity
 from reconciler.model.errors import InvalidSource
 from tests.unit.desired_states import HEALTHY, linted
+from tests.unit.dkim_keys import KEY as PEM
 from tests.unit.host_facts import HOST, facts
 
-PEM = certificates.new_key()
 SEALED = File.of(b"age-encryption.org/v1\n")
 
 
