@@ -17,7 +17,7 @@ SIGNED = MAIL + "dkim: {{selector: s1, key: !secret dkim-s1{}}}\n"
 OWN = "/etc/rspamd/local.d/options.inc"
 LOOK = (
     "find /etc/rspamd -printf '%p %y %m %l\\n' | sort; find /etc/rspamd -type f -exec sha256sum {} + | sort;"
-    " ls /etc/rc2.d | grep rspamd; pgrep -c -f 'rspamd: main' || true"
+    " ls /etc/rc2.d | grep rspamd; pgrep -c -f '[r]spamd: main' || true"  # the brackets keep the shell itself out
 )
 
 
