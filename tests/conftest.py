@@ -11,22 +11,33 @@ import os
 import re
 import tempfile
 import zlib
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 
 import pytest
 
 LONGEST_FIRST = (
     "tests/e2e/recovery/test_troubles.py::test_events_beside_a_trouble_end_as_the_pages_say[PostSRSd",
-    "tests/e2e/recovery/test_troubles.py::test_events_beside_a_trouble_end_as_the_pages_say[rspamd",
-    "tests/e2e/push/test_late_answers.py",
     "tests/e2e/recovery/test_killed_anywhere.py", "tests/e2e/recovery/test_errors_anywhere.py",
     "tests/e2e/deploy/test_deploy.py::test_install_stops",  # which makes what all other tests of deploy/ then have
     "tests/load/", "tests/benchmarks/", "tests/e2e/deploy/test_package.py", "tests/e2e/deploy/test_install_instance.py",
     "tests/e2e/mail/test_outer_links.py", "tests/e2e/deploy/test_upgrade.py",
 )  # fmt: skip
+# Then these, in no order, for one folder waits more than another; the short ones of tests/unit fill up the end.
 MIXED = (
     "tests/e2e/", "tests/unit/test_corpus_at_size.py", "tests/unit/test_growth.py", "tests/unit/test_expressions.py",
 )  # fmt: skip
+# Those of them that hardly need a processor and last long; they begin one by one, for many at once would leave it idle.
+WAITING = (
+    "tests/e2e/drift/test_drift.py", "tests/e2e/move_in/test_offered", "tests/e2e/move_in/test_offers.py",
+    "tests/e2e/operator/test_operator.py", "tests/e2e/push/test_daemon_wakes.py", "tests/e2e/push/test_late_answers.py",
+    "tests/e2e/push/test_many_services.py", "tests/e2e/push/test_next_start.py",
+    "tests/e2e/push/test_probation_warnings.py", "tests/e2e/recovery/test_damage.py",
+    "tests/e2e/recovery/test_hanging_programs.py",
+    "tests/e2e/recovery/test_troubles.py::test_events_beside_a_trouble_end_as_the_pages_say[A policy server",
+    "tests/e2e/recovery/test_troubles.py::test_events_beside_a_trouble_end_as_the_pages_say[The server of a table",
+    "tests/e2e/recovery/test_troubles.py::test_events_beside_a_trouble_end_as_the_pages_say[rspamd",
+)  # fmt: skip
+SPREAD = 0.75  # of the others: when those end, none that lasts long has just begun
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -57,17 +68,30 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> Generator[None, N
     for item in items:
         if group := _shared(item):
             item.add_marker(pytest.mark.xdist_group(group))
-    items.sort(key=_turn)
+    scopes = sorted(dict.fromkeys(map(_scope, items)), key=_at_random)
+    waiting = [scope for scope in scopes if scope.startswith(WAITING)]
+    turns = {scope: SPREAD * number / len(waiting) for number, scope in enumerate(waiting)}
+    items.sort(key=lambda item: _turn(item, turns))
     return (yield)
 
 
-def _turn(item: pytest.Item) -> tuple[int, int]:
-    """Return when a test is to begin; most come in no order, so that those that wait are spread among the others."""
-    for turn, place in enumerate(LONGEST_FIRST):
+def _turn(item: pytest.Item, turns: Mapping[str, float]) -> float:
+    """Return when a test is to begin, as a number; *turns* are those of the tests that wait."""
+    for number, place in enumerate(LONGEST_FIRST):
         if item.nodeid.startswith(place):
-            return turn, 0
-    mixed = item.nodeid.startswith(MIXED)
-    return len(LONGEST_FIRST) + (not mixed), zlib.crc32((_shared(item) or item.nodeid).encode()) * mixed
+            return number - len(LONGEST_FIRST)
+    scope = _scope(item)
+    return turns.get(scope, _at_random(scope)) if scope.startswith(MIXED) else 1
+
+
+def _at_random(scope: str) -> float:
+    """Return a number from 0 to 1 that is the same in each process."""
+    return zlib.crc32(scope.encode()) / (1 << 32)
+
+
+def _scope(item: pytest.Item) -> str:
+    """Return the file whose tests run in one process, or the test itself."""
+    return _shared(item) or item.nodeid
 
 
 def _shared(item: pytest.Item) -> str:

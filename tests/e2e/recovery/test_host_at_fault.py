@@ -8,9 +8,9 @@ import json
 from tests.e2e.adopted_host import MAIL, UNREHEARSED, AdoptedHost
 from tests.e2e.asked_servers import end_servers, serve
 from tests.e2e.crash_driver import KILLED, RESTART, CrashDriver, crash_driver
-from tests.e2e.push.test_next_start import LOGINS, SOCKET
+from tests.e2e.push.test_next_start import LOGINS, ONE_SMTPD, SOCKET
 
-PATIENT = "  max_idle: 1h\n  service_throttle_time: 1s\n"
+PATIENT = "  service_throttle_time: 1s\n" + ONE_SMTPD
 SIGNAL = "signal"
 
 
