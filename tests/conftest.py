@@ -26,18 +26,18 @@ LONGEST_FIRST = (
 MIXED = (
     "tests/e2e/", "tests/unit/test_corpus_at_size.py", "tests/unit/test_growth.py", "tests/unit/test_expressions.py",
 )  # fmt: skip
-# Those of them that hardly need a processor and last long; they begin one by one, for many at once would leave it idle.
+# Those of them that hardly need a processor and last long; each row is spread, for many at once would leave it idle.
 WAITING = (
-    "tests/e2e/drift/test_drift.py", "tests/e2e/move_in/test_offered", "tests/e2e/move_in/test_offers.py",
-    "tests/e2e/operator/test_operator.py", "tests/e2e/push/test_daemon_wakes.py", "tests/e2e/push/test_late_answers.py",
-    "tests/e2e/push/test_many_services.py", "tests/e2e/push/test_next_start.py",
-    "tests/e2e/push/test_probation_warnings.py", "tests/e2e/recovery/test_damage.py",
-    "tests/e2e/recovery/test_hanging_programs.py",
-    "tests/e2e/recovery/test_troubles.py::test_events_beside_a_trouble_end_as_the_pages_say[A policy server",
-    "tests/e2e/recovery/test_troubles.py::test_events_beside_a_trouble_end_as_the_pages_say[The server of a table",
     "tests/e2e/recovery/test_troubles.py::test_events_beside_a_trouble_end_as_the_pages_say[rspamd",
+    "tests/e2e/recovery/test_hanging_programs.py", "tests/e2e/push/test_late_answers.py",
+    "tests/e2e/move_in/test_offered", "tests/e2e/push/test_probation_warnings.py", "tests/e2e/push/test_next_start.py",
+    "tests/e2e/operator/test_operator.py", "tests/e2e/push/test_many_services.py",
+    "tests/e2e/recovery/test_troubles.py::test_events_beside_a_trouble_end_as_the_pages_say[A policy server",
+    "tests/e2e/push/test_daemon_wakes.py", "tests/e2e/recovery/test_damage.py", "tests/e2e/move_in/test_offers.py",
+    "tests/e2e/recovery/test_troubles.py::test_events_beside_a_trouble_end_as_the_pages_say[The server of a table",
+    "tests/e2e/drift/test_drift.py",
 )  # fmt: skip
-SPREAD = 0.75  # of the others: when those end, none that lasts long has just begun
+SPREAD = 0.8  # of the others: when those end, none that lasts long has just begun
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -68,11 +68,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> Generator[None, N
     for item in items:
         if group := _shared(item):
             item.add_marker(pytest.mark.xdist_group(group))
-    scopes = sorted(dict.fromkeys(map(_scope, items)), key=_at_random)
-    waiting = [scope for scope in scopes if scope.startswith(WAITING)]
-    turns = {scope: SPREAD * number / len(waiting) for number, scope in enumerate(waiting)}
+    turns = _turns_of_waiting(items)
     items.sort(key=lambda item: _turn(item, turns))
     return (yield)
+
+
+def _turns_of_waiting(items: list[pytest.Item]) -> dict[str, float]:
+    """Return when the tests that wait are to begin: those of a row one after the other, each row a little later."""
+    scopes, turns = dict.fromkeys(map(_scope, items)), dict[str, float]()
+    for number, place in enumerate(WAITING):
+        row = [scope for scope in scopes if scope.startswith(place)]
+        turns |= {scope: SPREAD * (at + number / len(WAITING)) / len(row) for at, scope in enumerate(row)}
+    return turns
 
 
 def _turn(item: pytest.Item, turns: Mapping[str, float]) -> float:
