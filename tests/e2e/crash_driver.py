@@ -198,10 +198,10 @@ FILLING = {"copy", "link", "write"}
 def points(effects: list[str], since: str = "") -> list[tuple[int, str]]:
     """Every place where a run with these effects can die, from the first effect of that name on.
 
-    Right after one effect is right before the next: in between nothing on the host changes. Of a row of copies, links
-    and writes the first and the last are tried: they fill a folder that has no name yet, and what is on disk in between
-    differs by the number of its files alone. A run that is tried from an effect on is not tried at the note in the
-    repository, which is the last effect of every run, when all else is concluded.
+    Right after one effect is right before the next: in between nothing on the host changes. Of a row of copies, links,
+    writes and their folders the first and the last are tried: they fill a folder that has no name yet, and what is on
+    disk in between differs by the number of its files alone. A run that is tried from an effect on is not tried at the
+    note in the repository, which is the last effect of every run, when all else is concluded.
     """
     first = effects.index(since) + 1 if since else 1
     last = len(effects) - (bool(since) and effects[-1] == "act")
@@ -219,7 +219,7 @@ def rehearsals(effects: list[str]) -> list[int]:
 def _is_amid(effects: list[str], number: int) -> bool:
     """Tell whether an effect that only fills a folder stands between two others that do."""
     around = effects[number - 2 : number + 1] if number > 1 else []
-    return len(around) == 3 and FILLING.issuperset(around)
+    return len(around) == 3 and (FILLING | {"make_directory"}).issuperset(around) and not FILLING.isdisjoint(around)
 
 
 def told(capsys: pytest.CaptureFixture[str], what: str, tried: list[tuple[int, str]], ends: dict[str, int]) -> None:

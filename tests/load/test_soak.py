@@ -15,7 +15,7 @@ from tests.e2e.adopted_host import MAIL, TYPO, AdoptedHost
 from tests.e2e.hosts import missing
 from tests.e2e.special_hosts import MeasuredHost
 
-PASSES, ROUNDS = 1000, 24  # each kind of round three times
+PASSES, ROUNDS = 1000, 16  # each kind of round twice
 MEMORY = 6  # MiB that a thousand passes may add: the heap of a warm interpreter breathes
 SETTINGS = '[drift]\npolicy = "commit"\n[log]\nformat = "json"\n'
 LEFT = "find /tmp /dev/shm /var/lib/reconciler/private/stage -xdev -mindepth 1 2>/dev/null | sort"

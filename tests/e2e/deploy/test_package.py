@@ -27,10 +27,9 @@ HOME = "/usr/lib/reconciler"
 GONE = f"{HOME}/site-packages/reconciler/gone.py"
 OUT = "reconciler@out.service"
 OWN = "[Service]\nMemoryMax=1G\n"
-# What is of the tests and of containers goes, and what only takes time: lists of packages, and the index of all manual
-# pages, which each installation would read and make anew.
+# What is of the tests and of containers goes, and what only takes time: lists of packages.
 SETTLE = """
-    rm -rf /usr/local/bin/reconciler /usr/sbin/policy-rc.d /var/lib/apt/lists /var/lib/man-db/auto-update
+    rm -rf /usr/local/bin/reconciler /usr/sbin/policy-rc.d /var/lib/apt/lists
     mkdir -p /var/lib/apt/lists/partial"""
 # Make the package of the release before from this one.
 AGE = r"""

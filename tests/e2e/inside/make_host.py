@@ -245,6 +245,7 @@ def main() -> None:
     name_host(name, address)
     configure_mail(name)
     write("etc/gitconfig", GIT)
+    (ROOT / "var/lib/man-db/auto-update").unlink(missing_ok=True)  # else a change of a package indexes all pages
     if first == "systemd":
         mask()
         become_systemd()
