@@ -37,8 +37,8 @@ def is_folder(path: Path) -> bool:
 
 
 def is_folder_of_others(path: Path) -> bool:
-    """Return whether it is a folder, not a link, that another user than root may change."""
-    return stat.S_ISDIR(path.lstat().st_mode) and is_of_others(path)
+    """Return whether it is a folder, not a link, that another user than root may change; False for what is missing."""
+    return is_folder(path) and is_of_others(path)
 
 
 def rights(path: Path) -> str:

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, replace
-from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reconciler.apply.stage import stage_and_check
@@ -19,15 +17,12 @@ from reconciler.passes.judge import LiveCommit, judge, permit, rules_now, to_reh
 from reconciler.passes.understand import Understood, asked_again, right_names
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from reconciler.apply.edges import Edges
     from reconciler.model import Finding, Revision
     from reconciler.passes.apart import Apart
     from reconciler.passes.judge import Judged
     from reconciler.state.manifest import Stage
 
-_LOOKS = 5
 _NOTHING = Desired(sections={}, tables={}, services=(), secrets={}, places={})
 
 
@@ -113,22 +108,9 @@ def check(
         live = LiveCommit(edges)
         forget(edges, memory)
         isolation = Isolation(revision, edges, live, brought_by(revision, base, edges))
-        directory = edges.generations.config_directory
-        look = partial(_checked, revision, edges, live, stage=stage)
-        checked = isolation.run(lambda apart: _beside_edits(partial(look, apart), directory))
+        checked = isolation.run(lambda apart: _checked(revision, edges, live, apart, stage=stage))
     memory.checked = checked
     return checked
-
-
-def _beside_edits(look: Callable[[], Checked], directory: Path) -> Checked:
-    """Look again if a file vanished from the directory meanwhile: `postconf -e` makes one there for a moment."""
-    for _ in range(_LOOKS - 1):
-        try:
-            return look()
-        except FileNotFoundError as error:
-            if not Path(str(error.filename)).is_relative_to(directory):
-                raise
-    return look()
 
 
 def _is_nothing(checked: Checked) -> bool:

@@ -9,11 +9,12 @@ Promises: reads only, and follows no link. Raises OSError, and Unavailable for a
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from reconciler.host.ownership import is_folder
 from reconciler.model.errors import Unavailable
-from reconciler.state.manifest import compiled_name, folders_of
+from reconciler.state.manifest import compiled_name, folders_of, identity
 from reconciler.state.old_maps import superseded
 from reconciler.state.others import walk
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from reconciler.model import Tree
+    from reconciler.state.manifest import Signature
 
 
 def foreign(directory: Path, target: Tree, owned: Collection[str], original: Path | None) -> Iterator[str]:
@@ -42,6 +44,15 @@ def foreign(directory: Path, target: Tree, owned: Collection[str], original: Pat
             raise Unavailable(f"{directory / taken} is a folder, and has the place of a file; move it away")
         if path not in gone:
             yield path
+
+
+def identities(directory: Path, target: Tree, owned: Collection[str], original: Path | None) -> dict[str, Signature]:
+    """Return the foreign files likewise, each with its identity; what is gone meanwhile, like a main.cf.tmp, is not."""
+    found = {}
+    for path in foreign(directory, target, owned, original):
+        with suppress(FileNotFoundError):
+            found[path] = identity(directory / path)
+    return found
 
 
 def _above(path: str, places: Collection[str]) -> str:

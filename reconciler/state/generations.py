@@ -25,7 +25,7 @@ from reconciler.model import BESIDE, File
 from reconciler.model.errors import Unavailable
 from reconciler.state.companions import Companions
 from reconciler.state.digests import Digests
-from reconciler.state.foreign import foreign
+from reconciler.state.foreign import identities
 from reconciler.state.live_files import LiveFiles
 from reconciler.state.locks import Locks
 from reconciler.state.manifest import NAME as MANIFEST
@@ -41,7 +41,6 @@ from reconciler.state.manifest import (
     Stage,
     compiled_name,
     folders_of,
-    identity,
     intact,
     kept_link,
     read_manifest,
@@ -56,8 +55,6 @@ from reconciler.state.source import Source, SourceKind
 from reconciler.state.spares import Spares
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from reconciler.host.effects import Host
     from reconciler.model import Tree
 
@@ -232,7 +229,7 @@ class Generations:
         self.host.remove(root.parent)
         for folder in sorted({root, *((root / path).parent for path in target if path.startswith(BESIDE))}):
             self.host.make_directory(folder, lasting=False)
-        carried = {path: identity(self.config_directory / path) for path in self._foreign(target)}
+        carried = self._foreign(target)
         for path in carried:
             self._carry(path, root, share=self.adopted)
         for below in folders_of(target):
@@ -250,14 +247,14 @@ class Generations:
         if not (root / folder).is_dir():
             self.host.make_directory(root / folder, lasting=False)
 
-    def _foreign(self, target: Tree) -> Iterator[str]:
-        """Return the foreign files of the live directory, each folder before its contents."""
+    def _foreign(self, target: Tree) -> dict[str, Signature]:
+        """Return the foreign files of the live directory and their identities, each folder before its contents."""
         live = self.live()
-        return foreign(self.config_directory, target, live.files if live else (), self.original)
+        return identities(self.config_directory, target, live.files if live else (), self.original)
 
     def foreign_changed(self, stage: Stage, target: Tree) -> bool:
         """Return whether a foreign file was added, removed or changed since it was carried."""
-        return {path: identity(self.config_directory / path) for path in self._foreign(target)} != stage.foreign
+        return self._foreign(target) != stage.foreign
 
     def place(
         self, stage: Stage, target: Tree, revision: str, source: Source, deviations: Deviations = NONE
@@ -416,7 +413,7 @@ class Generations:
             self.host.copy_whole(source, root / path)
         elif share and source.is_file() and is_of_others(source):
             self.host.share(source, root / path)
-        else:
+        elif os.path.lexists(source):  # a program may have it for a moment only, as `postconf -e` has main.cf.tmp
             self.host.copy(source, root / path)
 
     def heal(self) -> Generation | None:

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import errno
-import os
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
 from reconciler.model import Finding, Unchanged, Where
-from reconciler.passes import check as module
-from reconciler.passes.check import Checked, Memory, check, forget
+from reconciler.passes.check import Checked, Memory, forget
 from reconciler.passes.judge import LiveCommit, judge
 from reconciler.passes.reconcile import reconcile
 from tests.unit.adopted_folder import MAIL, Adopted, facts_are
@@ -182,43 +179,3 @@ def test_what_is_forgotten_takes_its_stage_with_it(adopted: Adopted, memory: Mem
 def test_the_findings_of_a_check_are_those_of_the_judgement_and_its_doubts(memory: Memory) -> None:
     checked = replace(remembered(memory), doubts=(DOUBT,))
     assert checked.findings == (*checked.judged.findings, DOUBT)
-
-
-# ---- edits beside a check --------------------------------------------------------------------------------------------
-
-
-def vanishing(checked: Checked, path: str, times: int, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Have that file vanish during so many looks; return the list that grows by each look."""
-    looks: list[str] = []
-
-    def look(*_: object, stage: bool) -> Checked:
-        assert stage
-        looks.append(path)
-        if len(looks) <= times:
-            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
-        return checked
-
-    monkeypatch.setattr(module, "_checked", look)
-    return looks
-
-
-def test_a_file_that_an_edit_makes_for_a_moment_refuses_no_commit(
-    adopted: Adopted, memory: Memory, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    edges, known = adopted.edges, remembered(memory)
-    path = str(edges.generations.config_directory / "main.cf.tmp")
-    looks = vanishing(known, path, 2, monkeypatch)
-    assert check(known.judged.revision, edges, Memory()) is known
-    assert len(looks) == 3
-
-
-@pytest.mark.parametrize(("place", "times"), [("etc/postfix/main.cf.tmp", 5), ("elsewhere/main.cf", 1)])
-def test_a_file_that_stays_away_or_is_elsewhere_ends_the_check(
-    adopted: Adopted, memory: Memory, monkeypatch: pytest.MonkeyPatch, place: str, times: int
-) -> None:
-    edges, known = adopted.edges, remembered(memory)
-    path = str(edges.generations.config_directory.parents[1] / place)
-    looks = vanishing(known, path, 9, monkeypatch)
-    with pytest.raises(FileNotFoundError):
-        check(known.judged.revision, edges, Memory())
-    assert len(looks) == times

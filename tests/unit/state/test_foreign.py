@@ -8,7 +8,9 @@ import pytest
 
 from reconciler.model import File
 from reconciler.model.errors import Unavailable
-from reconciler.state.foreign import foreign
+from reconciler.state import foreign as module
+from reconciler.state.foreign import foreign, identities
+from reconciler.state.manifest import Signature, identity
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -72,3 +74,17 @@ def test_what_is_foreign_in_the_place_of_a_new_file_is_not_passed_over(tmp_path:
 
     with pytest.raises(Unavailable, match=r"/a is a folder, and has the place of a file"):
         left(live, "main.cf", "a")
+
+
+def test_a_file_that_a_program_has_for_a_moment_is_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    live = made(tmp_path)
+    for name in ("main.cf.tmp", "theirs"):
+        (live / name).write_text("")
+
+    def late(path: Path) -> Signature:
+        (live / "main.cf.tmp").unlink(missing_ok=True)
+        return identity(path)
+
+    monkeypatch.setattr(module, "identity", late)
+    found = identities(live, {path: File.of(b"") for path in OURS}, OURS, None)
+    assert set(found) == {"a", "a/b", "sasl", "theirs"}

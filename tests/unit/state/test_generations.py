@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from reconciler.host.effects import Host
 from reconciler.model import File, Tree
 from reconciler.model.errors import Unavailable
+from reconciler.state import generations as module
+from reconciler.state.foreign import identities
 from reconciler.state.generations import Generations
 from reconciler.state.source import Source, SourceKind
 
 if TYPE_CHECKING:
-    from reconciler.state.manifest import Generation
+    from reconciler.state.manifest import Generation, Signature
 
 TARGET: Tree = {"main.cf": File.of(b"a = 1\n"), "master.cf": File.of(b"x\n"), "secret": File.of(b"s\n", 0o600)}
 
@@ -87,6 +89,26 @@ def test_a_pass_replaces_what_is_ours_and_carries_what_is_foreign(generations: G
     assert (live / "dynamicmaps.cf").read_text() == "foreign\n"
     assert (live / "script").stat().st_mode & 0o7777 == 0o755
     assert (live / "sasl").is_dir()
+
+
+def test_a_file_that_goes_while_a_stage_is_made_changes_what_is_foreign(
+    generations: Generations, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    generations.adopt()
+    moment = generations.config_directory / "main.cf.tmp"
+    moment.write_text("")
+
+    def seen(*around: Any) -> dict[str, Signature]:  # noqa: ANN401 - as identities() has them
+        found = identities(*around)
+        moment.unlink(missing_ok=True)
+        return found
+
+    monkeypatch.setattr(module, "identities", seen)
+    stage = generations.stage(TARGET, "beside-an-edit", 1_000_000_000.0)
+    assert "main.cf.tmp" in stage.foreign
+    assert (stage.root / "dynamicmaps.cf").exists()
+    assert not (stage.root / "main.cf.tmp").exists()
+    assert generations.foreign_changed(stage, TARGET)
 
 
 def test_folders_can_be_traversed_by_all_but_private(generations: Generations) -> None:
