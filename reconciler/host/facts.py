@@ -73,14 +73,14 @@ def gather(
         programs=installed.programs,
         addresses=here,
         users=frozenset(user.pw_name for user in pwd.getpwall()),
-        ports=_ports(_stamp(SERVICES)),
+        ports=_ports(stamp(SERVICES)),
         listeners=_listeners(directory, installed.parameters),
         files={path: _readable(path) for path in named.paths},
         pems={path: _pem(path) for path in named.pems},
         answers=said.answers,
         names=said.names,
         places={place: why for place in named.places if (why := places.problem(place)) is not None},
-        packages=_packages(host, _stamp(DPKG_STATUS)),
+        packages=_packages(host, stamp(DPKG_STATUS)),
         reserved=_reserved(settings),
         accesses=accesses.ask(named.accesses),
         spaces=accesses.measure(named.spaces),
@@ -125,7 +125,7 @@ def gather_again(
 
 def ports() -> Mapping[str, int]:
     """Return the TCP ports of this host by their names."""
-    return _ports(_stamp(SERVICES))
+    return _ports(stamp(SERVICES))
 
 
 # ---- what others answer ----------------------------------------------------------------------------------------------
@@ -195,7 +195,7 @@ _kept: list[tuple[tuple[object, ...], _Installed]] = []
 Stamp = tuple[str, int, int, int]
 
 
-def _stamp(path: Path) -> Stamp:
+def stamp(path: Path) -> Stamp:
     """Return a signature that changes with the file; zeros for a missing file."""
     try:
         status = path.stat()

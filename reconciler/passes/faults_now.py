@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from reconciler.desired.budget import Budget
 from reconciler.desired.lint import PASSING, identities, identity, lint
+from reconciler.host.facts import stamp
 from reconciler.model import errors_in
 from reconciler.model.errors import ReconcilerError
 from reconciler.model.phase import Probation, Steady
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from reconciler.apply.edges import Edges
+    from reconciler.host.facts import Stamp
     from reconciler.model import Finding
     from reconciler.passes.understand import Understood
 
@@ -35,7 +37,7 @@ class FaultsNow:
     def __init__(self, edges: Edges) -> None:
         self._edges = edges
         self._lock = Lock()
-        self._known: tuple[Path, Understood] | None = None
+        self._known: tuple[tuple[Path, Stamp], Understood] | None = None
 
     def faults(self) -> list[Finding]:
         """Return the errors of the moment in what is live; none where passes find them."""
@@ -53,7 +55,8 @@ class FaultsNow:
         live, known = LiveCommit(self._edges), self._known
         if live.generation is None:
             return []
-        if known and known[0] == live.generation.path:
+        made_of = live.generation.path, stamp(self._edges.settings.identity)  # without it no secret is opened
+        if known and known[0] == made_of:
             before = known[1]
             facts = asked_again(before.facts, self._edges, ask=True)
             if facts == before.facts:
@@ -65,7 +68,7 @@ class FaultsNow:
             return []
         found = [one for one in errors_in(lint(*judged, Budget(time.thread_time))) if not one.lasting]
         # What was wrong may also be a secret that could not be opened, which no look at the facts would find again.
-        self._known = None if found else (live.generation.path, judged)
+        self._known = None if found else (made_of, judged)
         return found
 
 

@@ -13,8 +13,10 @@ from reconciler.passes import faults_now as module
 from reconciler.passes.faults_now import FaultsNow, told_now
 from reconciler.passes.judge import LiveCommit, judge
 from reconciler.passes.understand import Understood
+from reconciler.repository.secrets import encrypt, new_identity, recipient
 from tests.unit.adopted_folder import MAIL, Adopted, facts_are
 from tests.unit.host_facts import HOST
+from tests.unit.repositories import commit
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -68,6 +70,24 @@ def test_what_was_well_is_not_read_again(adopted: Adopted, monkeypatch: pytest.M
     facts_become(DEAD, monkeypatch)
     monkeypatch.setattr(LiveCommit, "judged_by", property(lambda _: pytest.fail("read again")))
     assert len(now.faults()) == 1
+
+
+def test_an_identity_that_goes_after_all_was_well_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    facts_are(HOST, monkeypatch)
+    identity = tmp_path / "identity"
+    new_identity(identity)
+    adopted = Adopted.made_in(tmp_path, identity=identity)
+    mail = MAIL + "smart_host: {nexthop: '[relay.test]:587', username: u, password: !secret pw}\ntls: {outbound: may}\n"
+    sealed = encrypt("geheim", [recipient(identity)]).decode()
+    oid = commit(adopted.edges.repo.path, {"mail.yaml": mail, "secrets/pw.age": sealed})
+    adopted.go_live(judge(adopted.edges.repo.revision(oid), adopted.edges, LiveCommit(adopted.edges)))
+    adopted.edges.journal.set_phase(PAUSE)
+    now = FaultsNow(adopted.edges)
+    assert now.faults() == []
+    identity.rename(tmp_path / "away")
+    assert [one.rule for one in now.faults()] == ["secret-not-opened"]
+    (tmp_path / "away").rename(identity)
+    assert now.faults() == []
 
 
 def test_what_follows_from_the_commit_alone_is_no_news_in_a_pause(
