@@ -7,6 +7,7 @@ host does not get in order.
 
 from __future__ import annotations
 
+import json
 import re
 import time
 from contextlib import ExitStack
@@ -225,6 +226,7 @@ class Bench:
             changed = time.monotonic() if row != before else changed
         if expected and row != expected:
             print(self.adopted.reconciler("log", "-3", "-v").text)  # why, for the story of a failed test
+            print(json.dumps(self.adopted.told()), *self.adopted.daemon_log().splitlines()[-8:], sep="\n")
         return row
 
     def _look(self, event: str, expected: str) -> str:
