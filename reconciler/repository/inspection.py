@@ -128,7 +128,8 @@ class Inspection:
                 is_regular(Path(entry.path))
         for each in folders:
             self._look_into(each)
-        if not folders and time.time() - status.st_ctime > _SETTLED:
+        lasts = _INCOMING not in folder.path  # a quarantine goes with its push
+        if lasts and not folders and time.time() - status.st_ctime > _SETTLED:
             self._clean[folder.path] = now
 
 
