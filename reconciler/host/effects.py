@@ -82,7 +82,7 @@ def effect(method: Method[P, R]) -> Method[P, R]:
 
 def _as(owner: tuple[int, int] | None) -> tuple[str, ...]:
     """Return what runs a program as another user: only a child without an identity of its own needs no copy of us."""
-    if owner is None:
+    if owner in {None, (os.geteuid(), os.getegid())}:
         return ()
     return ("setpriv", f"--reuid={owner[0]}", f"--regid={owner[1]}", "--clear-groups", "--")
 

@@ -10,7 +10,7 @@ import pytest
 from tests.e2e.hosts import missing
 from tests.load.load import Load, Plan, table
 
-FEW = Plan(commits=15, broken=4, kills=4, deaths=2, batch=20, pause=0.2)
+FEW = Plan(commits=12, broken=3, kills=3, deaths=2, batch=20, pause=0.2)
 AMONG_SITES = Plan(commits=8, broken=2, kills=3, deaths=1, sites=300, batch=20, pause=0.2)
 
 

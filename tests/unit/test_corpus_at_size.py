@@ -1,7 +1,7 @@
 """The corpora among many sites: what is found in a case is what is found without them, and nothing else.
 
-Every case is tried among fifty sites, and one of 32 among two thousand: all of them take minutes then.
-`python -m tests.unit.test_corpus_at_size` tries all of them among two thousand, and prints those that differ.
+Every case is tried among twenty sites, which count as alike, and one of 32 among two thousand: all of them take minutes
+then. `python -m tests.unit.test_corpus_at_size` tries all of them among two thousand, and prints those that differ.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from reconciler.model import Facts, File, Finding
 
-FEW, MANY, MOST, EACH = 4, 50, 2000, 32
+FEW, MANY, MOST, EACH = 4, 20, 2000, 32
 FIRST = 1001  # cases have sites of their own
 OF_BOTH = frozenset({"unasked-sites", "unused-table"})
 """Of a case that sets what names the tables of the sites."""
