@@ -162,21 +162,27 @@ def beyond(handle: pygit2.Repository, new: str, old: str) -> list[pygit2.Commit]
 
 
 def _walk(handle: pygit2.Repository, new: str, old: str) -> dict[str, int]:
-    """Return which of the two leads to each commit, newest first, down to where *old* leads to all that are left."""
+    """Return which of the two leads to each commit, newest first, down to where *old* leads to all that are left.
+
+    What only *new* leads to so far may be older than a commit of the same second that *old* leads to.
+    """
     marks, order, waiting = {new: _NEW}, count(), list[tuple[int, int, str]]()
     marks[old] = marks.get(old, 0) | _OLD
     open_ends = {oid for oid, mark in marks.items() if mark == _NEW}
     for oid in marks:
         heapq.heappush(waiting, (-_commit(handle, oid).commit_time, next(order), oid))
-    while waiting and open_ends:
+    oldest = _commit(handle, new).commit_time
+    while waiting and (open_ends or -waiting[0][0] >= oldest):
         oid = heapq.heappop(waiting)[2]
         open_ends.discard(oid)
         for parent in map(str, _commit(handle, oid).parent_ids):
             mark = marks.get(parent, 0) | marks[oid]
             if mark != marks.get(parent):
                 marks[parent] = mark
-                heapq.heappush(waiting, (-_commit(handle, parent).commit_time, next(order), parent))
+                time = _commit(handle, parent).commit_time
+                heapq.heappush(waiting, (-time, next(order), parent))
                 (open_ends.add if mark == _NEW else open_ends.discard)(parent)
+                oldest = min(oldest, time) if mark == _NEW else oldest
     return marks
 
 

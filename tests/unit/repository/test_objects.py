@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 import subprocess
 import zlib
@@ -97,6 +98,18 @@ def test_the_commits_between_two_are_those_that_only_the_later_one_holds(tmp_pat
     merge = git(found.path, "commit-tree", tree, "-p", "main", "-p", side, "-m", "merge")
     assert {revision.subject for revision in found.between(live, merge)} == {"more", "side"}
     assert [revision.subject for revision in found.between(side, merge)] == ["more"]
+
+
+def test_commits_of_one_second_are_told_apart_by_who_leads_to_whom(tmp_path: Path) -> None:
+    found, rolls, stamp = bare(tmp_path / "r.git"), random.Random(3), {"GIT_COMMITTER_DATE": "1700000000 +0000"}
+    tree, before = git(found.path, "mktree"), dict[str, set[str]]()
+    for number in range(16):
+        parents = rolls.sample(list(before)[-3:], min(len(before), rolls.choice((1, 1, 2))))
+        arguments = [word for parent in parents for word in ("-p", parent)]
+        oid = _git(found.path, stamp, "commit-tree", tree, *arguments, "-m", f"{number}")
+        before[oid] = {oid}.union(*(before[parent] for parent in parents))
+    for old, new in itertools.product(before, before):
+        assert {one.oid for one in found.between(old, new)} == before[new] - before[old] - {new}
 
 
 def _git(folder: Path, environment: dict[str, str], *arguments: str) -> str:
