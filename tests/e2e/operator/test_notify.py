@@ -20,9 +20,15 @@ WORKS = f"#!/bin/sh\ncat >>{GOT}\n"
 @pytest.fixture(scope="module")
 def notified() -> Iterator[AdoptedHost]:
     with AdoptedHost(settings=SETTINGS, daemon=False) as adopted:
-        adopted.host.write(PROGRAM, WORKS, 0o755)
+        have(adopted, WORKS)
         adopted.start_daemon()
         yield adopted
+
+
+def have(adopted: AdoptedHost, program: str) -> None:
+    """Replace the program in one step: the daemon may start it at any moment."""
+    adopted.host.write(f"{PROGRAM}.new", program, 0o755)
+    adopted.sh(f"mv {PROGRAM}.new {PROGRAM}")
 
 
 def results(adopted: AdoptedHost, count: int) -> list[dict[str, Any]]:
@@ -65,24 +71,24 @@ def test_results_come_in_order_also_those_of_a_daemon_that_was_killed(notified: 
 
 
 def test_a_program_that_fails_delays_no_pass_and_gets_the_result_later(notified: AdoptedHost) -> None:
-    notified.host.write(PROGRAM, "#!/bin/sh\necho no route >&2; exit 1\n", 0o755)
+    have(notified, "#!/bin/sh\necho no route >&2; exit 1\n")
     push = notified.push({"tables/transport": "two.test  relaylim:\n"}, "Two")
     assert "live and verified" in push.text
     limit = notified.wait_for_limit("notify.run: ")
     assert "no route" in limit
     later = notified.push({"tables/transport": "three.test  relaylim:\n"}, "Three")
     assert "live and verified" in later.text
-    notified.host.write(PROGRAM, WORKS, 0o755)
+    have(notified, WORKS)
     assert [one["revision"] for one in results(notified, 2)] == [push.oid, later.oid]
     notified.patiently(lambda: not any("notify.run" in one for one in notified.told()["limits"]), "no trouble")
 
 
 def test_a_program_that_hangs_keeps_the_daemon_from_nothing(notified: AdoptedHost) -> None:
-    notified.host.write(PROGRAM, "#!/bin/sh\nexec sleep 1000\n", 0o755)
+    have(notified, "#!/bin/sh\nexec sleep 1000\n")
     push = notified.push({"tables/transport": "four.test  relaylim:\n"}, "Four")
     assert "live and verified" in push.text
     assert notified.stop_daemon() == 0
-    notified.host.write(PROGRAM, WORKS, 0o755)
+    have(notified, WORKS)
     notified.start_daemon()
     (one,) = results(notified, 1)
     assert one["revision"] == push.oid
