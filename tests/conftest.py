@@ -11,7 +11,7 @@ import os
 import re
 import tempfile
 import zlib
-from collections.abc import Generator, Mapping
+from collections.abc import Collection, Generator, Mapping
 
 import pytest
 
@@ -65,40 +65,39 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> Generator[None, N
 
     Around all other hooks, for pytest-xdist reads the groups first of all.
     """
+    scopes = dict[str, str]()
     for item in items:
         if group := _shared(item):
             item.add_marker(pytest.mark.xdist_group(group))
-    turns = _turns_of_waiting(items)
-    items.sort(key=lambda item: _turn(item, turns))
+        scopes[item.nodeid] = group or item.nodeid
+    turns = _turns_of_waiting(dict.fromkeys(scopes.values()))
+    items.sort(key=lambda item: _turn(item, scopes[item.nodeid], turns))
     return (yield)
 
 
-def _turns_of_waiting(items: list[pytest.Item]) -> dict[str, float]:
-    """Return when the tests that wait are to begin: those of a row one after the other, each row a little later."""
-    scopes, turns = dict.fromkeys(map(_scope, items)), dict[str, float]()
+def _turns_of_waiting(scopes: Collection[str]) -> dict[str, float]:
+    """Return when the tests that wait are to begin: those of a row one after the other, each row a little later.
+
+    A scope is a file whose tests run in one process, or a test by itself.
+    """
+    turns = dict[str, float]()
     for number, place in enumerate(WAITING):
         row = [scope for scope in scopes if scope.startswith(place)]
         turns |= {scope: SPREAD * (at + number / len(WAITING)) / len(row) for at, scope in enumerate(row)}
     return turns
 
 
-def _turn(item: pytest.Item, turns: Mapping[str, float]) -> float:
+def _turn(item: pytest.Item, scope: str, turns: Mapping[str, float]) -> float:
     """Return when a test is to begin, as a number; *turns* are those of the tests that wait."""
     for number, place in enumerate(LONGEST_FIRST):
         if item.nodeid.startswith(place):
             return number - len(LONGEST_FIRST)
-    scope = _scope(item)
     return turns.get(scope, _at_random(scope)) if scope.startswith(MIXED) else 1
 
 
 def _at_random(scope: str) -> float:
     """Return a number from 0 to 1 that is the same in each process."""
     return zlib.crc32(scope.encode()) / (1 << 32)
-
-
-def _scope(item: pytest.Item) -> str:
-    """Return the file whose tests run in one process, or the test itself."""
-    return _shared(item) or item.nodeid
 
 
 def _shared(item: pytest.Item) -> str:
