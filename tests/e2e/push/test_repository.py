@@ -12,6 +12,7 @@ from tests.e2e.adopted_host import CLONE, MAIL, REPOSITORY, UNREHEARSED, Adopted
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+PUSHES = 24  # more than the generations that are kept
 PACKED = "git -c core.bigFileThreshold=1m"  # what is added is compressed once, and not for each push again
 SETTINGS = UNREHEARSED  # of the host that these tests share
 ROUTE = "old.test  smtp:[127.0.0.1]:2525\n"
@@ -305,11 +306,11 @@ def test_a_locked_branch_refuses_the_push_and_the_next_one_goes_live(adopted: Ad
 
 
 def test_pushes_by_git_with_their_notes_and_a_gc_leave_nothing_that_belongs_to_root() -> None:
-    # Of a rehearsal nothing is in the repository. 24 are more than the generations that are kept.
+    # Of a rehearsal nothing is in the repository.
     with AdoptedHost(owner="git", settle="20ms", settings=UNREHEARSED) as adopted:
         script = f"""
             cd {CLONE} && git config user.name Ada && git config user.email ada@example.com
-            for n in $(seq 24); do
+            for n in $(seq {PUSHES}); do
                 echo "p$n.test  relaylim:" >>tables/transport && git commit -qam "Push $n" || exit 1
                 git push -q origin HEAD:main >/tmp/push 2>&1 || {{ cat /tmp/push; exit 1; }}
                 grep -q 'live and verified' /tmp/push || {{ cat /tmp/push; exit 1; }}
@@ -317,13 +318,13 @@ def test_pushes_by_git_with_their_notes_and_a_gc_leave_nothing_that_belongs_to_r
         """
         done = adopted.host.run("bash", "-c", script, user="git", timeout=600, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
-        assert adopted.sh("postmap -q p24.test lmdb:/etc/postfix/transport") == "relaylim:"
+        assert adopted.sh(f"postmap -q p{PUSHES}.test lmdb:/etc/postfix/transport") == "relaylim:"
         adopted.git("gc", "--quiet", "--prune=now")
         assert adopted.sh(f"find {REPOSITORY} -not -user git") == ""
         assert adopted.sh(f"find {REPOSITORY} -not -group git") == ""
         assert "No errors" not in adopted.git("fsck", "--strict")
         noted = adopted.git("log", "--notes=reconciler", "--format=%H %N", "main").split("\n\n")
-        assert sum("live and verified" in one for one in noted) >= 24
+        assert sum("live and verified" in one for one in noted) >= PUSHES
         assert len(adopted.generations()) == 20, "the last twenty are kept"
         assert "live and verified" in adopted.push({"mail.yaml": MAIL + "  smtpd_helo_required: yes\n"}).text
 

@@ -21,6 +21,7 @@ from tests.unit.repositories import bare, commit, commit_tree, git
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+PUSHES = 40
 FILES = {"mail.yaml": "hostname: mx1.example.com\n", "tables/transport": "a b\n"}
 
 
@@ -404,7 +405,7 @@ def test_pushes_notes_and_gc_leave_nothing_of_root_in_anothers_repository(open_f
     clone.mkdir()
     os.chown(clone, NOBODY, NOBODY)
     git(clone, "init", "-q", "-b", "main", ".", user=NOBODY)
-    for number in range(40):
+    for number in range(PUSHES):
         git(clone, "commit", "-q", "--allow-empty", "-m", f"number {number}", user=NOBODY)
         git(clone, "push", "-q", str(repository.path), "main", user=NOBODY)
         tip = repository.tip()
@@ -413,7 +414,7 @@ def test_pushes_notes_and_gc_leave_nothing_of_root_in_anothers_repository(open_f
         repository.note(tip.oid, f"Applied as generation {number}")
         if number % 13 == 0:
             git(repository.path, "gc", "-q", "--prune=now", user=NOBODY)
-    assert len(git(repository.path, "notes", f"--ref={repo.NOTES}", "list", user=NOBODY).splitlines()) == 40
+    assert len(git(repository.path, "notes", f"--ref={repo.NOTES}", "list", user=NOBODY).splitlines()) == PUSHES
     assert owners(repository.path) == {NOBODY}
 
 
