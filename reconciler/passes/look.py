@@ -87,7 +87,8 @@ class Look:
         if self.running.watched:
             self.witness()
             reached = self.log.mark()
-            self._read(list(of_daemons(self.log.since(self._seen), self._names)), now)
+            if reached != self._seen:
+                self._read(list(of_daemons(self.log.since(self._seen), self._names)), now)
             self._seen = reached
         lasting = self._sightings.lasting(now)
         if not self._found and not lasting:

@@ -9,6 +9,8 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from reconciler.rehearsal.master_cf import QUEUE_MANAGERS
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
@@ -22,7 +24,6 @@ _FROM = re.compile(r"(?P<queue>\w+): from=<(?P<sender>[^>]*)>", re.ASCII)
 _GONE = re.compile(r"\A(?P<queue>\w+): (?P<what>discard|hold): (?P<why>.*)", re.ASCII)
 _CONTENT = re.compile(r"reject(: (?:header|body) .{1,60})")
 _IN_HEADER = re.compile(r"<(flow-[0-9]+)@")
-_QUEUE_MANAGERS = frozenset({"qmgr", "oqmgr"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +73,7 @@ def read_fates(lines: Iterable[LogLine], received: Sequence[Message]) -> Fates:
             ends.setdefault(match["queue"], []).append(End(line, match["to"], match["status"]))
         elif match := _FROM.match(line.text):
             senders.setdefault(match["queue"], set()).add(match["sender"])
-            if line.program in _QUEUE_MANAGERS:
+            if line.program in QUEUE_MANAGERS:
                 active.add(match["queue"])
         elif match := _GONE.match(line.text):
             gone.append(Gone(match["queue"], match["what"], match["why"]))

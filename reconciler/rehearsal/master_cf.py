@@ -46,6 +46,11 @@ _SMTPD = {
 }  # fmt: skip
 # The shortest time that postscreen may wait for a client to speak too early.
 _SCREEN = {"postscreen_greet_wait": "1s"}
+QUEUE_MANAGERS = frozenset({"qmgr", "oqmgr"})
+# An agent that finds a mailbox locked sleeps for half a second or more (deliver_lock_delay), and mail waits behind it.
+_ONE_AT_A_TIME = {"local_destination_concurrency_limit": "1", "virtual_destination_concurrency_limit": "1"}
+# What delivers instead of the agent itself needs no such lock, and may take long for each message.
+_INSTEAD = ("mailbox_command", "mailbox_command_maps", "mailbox_transport", "mailbox_transport_maps")
 _SLEEP = re.compile(r"(?<!\S)(sleep[\s,]+)[0-9]+(?![^\s,])", re.ASCII | re.IGNORECASE)
 _PLAYED = {"smtpd": _SMTPD, "postscreen": _SCREEN}
 _CLIENTS, _MOST_CLIENTS = frozenset({"smtp", "lmtp"}), 12
@@ -94,7 +99,8 @@ def _shown(service: Service, number: int, main: Scope, usual: str) -> str:
     if service.command in _CLIENTS and not service.arguments and not any(":" in one.value for one in service.overrides):
         kept = [option for option in service.overrides if option.name != "syslog_name"]
         return f"{show_service(service, kept, limit)} -o syslog_name=r{number}"  # as of thousands of sites
-    options = {"syslog_name": f"r{number}"} | _PLAYED.get(service.command, {}) | _awake(service, main)
+    options = {"syslog_name": f"r{number}"} | _PLAYED.get(service.command, {})
+    options |= _awake(service, main) | _one_at_a_time(service, main)
     kept = [
         replace(option, value=without_databases(option.value)) if ":" in option.value else option
         for option in service.overrides
@@ -120,6 +126,12 @@ def _awake(service: Service, main: Scope) -> dict[str, str]:
     return {
         name: without_databases(_SLEEP.sub(r"\g<1>0", text)) for name, text in values.items() if _SLEEP.search(text)
     }
+
+
+def _one_at_a_time(service: Service, main: Scope) -> dict[str, str]:
+    """Return the limits by which a mailbox that Postfix itself writes gets one message at a time."""
+    writes = service.command in QUEUE_MANAGERS and not any(map(main.value, _INSTEAD))
+    return _ONE_AT_A_TIME if writes else {}
 
 
 def _injector(main: Scope, services: tuple[Service, ...], port: int, fed: Sequence[int]) -> Service:

@@ -53,6 +53,14 @@ def test_a_service_that_delivers_over_smtp_has_few_processes(written: str, defau
     assert lines == {"out": played, "in": written}
 
 
+@pytest.mark.parametrize(("parameters", "limited"), [({}, True), ({"mailbox_command": "/usr/bin/procmail"}, False)])
+def test_a_mailbox_that_postfix_itself_writes_gets_one_message_at_a_time(
+    parameters: dict[str, str], limited: bool
+) -> None:
+    (manager,) = re.findall(r"^qmgr .*(?:\n .*)*", script_of(parameters).master_cf, re.MULTILINE)
+    assert ("local_destination_concurrency_limit=1" in manager) == limited
+
+
 def test_an_option_that_names_a_database_gets_an_empty_table() -> None:
     extra = {"master.d/x.cf": "out unix - - n - - smtp\n  -o smtp_generic_maps=mysql:/etc/generic.cf\n"}
     master = script_of(files=extra).master_cf
