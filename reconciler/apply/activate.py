@@ -83,7 +83,7 @@ def witness(root: Path, places: SourcePlaces, edges: Edges, *, recipients: bool)
         asked = asked.since(questions(instance.values, _beginning)) if recipients else asked
         if live is None or postfix.running(instance) is None:
             return Witness(asked, None, places)
-        expected = _as_it_runs(live, instance, edges, placed=False)
+        expected = _as_it_runs(live, instance, edges)
         hand_in = _hand_in(instance, asked, edges)
         answers = listen(replace(expected, tries=1, asked=asked, hand_in=hand_in))
         faults = faults_before(expected.log.mark(), expected.log, instance, expected.services)
@@ -116,6 +116,7 @@ def go_live(
     """
     log = open_log(edges.host, before.values)
     mark, after, reached = log.mark(), before, False
+    place = partial(_place, known.places, edges)
     master = postfix.running(before)
     try:
         if live_path(edges.generations) != generation.path:
@@ -127,15 +128,15 @@ def go_live(
         old, since = postfix.children(before), boot_clock()
         activate(step, before, after, edges)
         reached = True
-        services = _services(generation, edges, known.places)
+        services = _services(generation)
         if step is Activation.RELOAD:
             let_go(old, after, len(services))
         left = take_along(before, after, edges.host)
         edges.say("verify")
         expected = replace(
-            _expected(after, services, log, mark, edges, since=since),
+            _expected(after, services, log, mark, edges),
             asked=known.asked, before=known.before, confirmed=known.confirmed, faults=known.faults,
-            hand_in=_hand_in(after, known.asked, edges), old=old,
+            hand_in=_hand_in(after, known.asked, edges), since=since, old=old, place=place,
         )  # fmt: skip
         verified = verify(expected)
         stopped = errors_in(verified.findings) and _stopped(after, edges.host)
@@ -147,8 +148,8 @@ def go_live(
         failed = [Finding(rule="activation", where=where, text=text, subject=step.value, lasting=False)]
         # `postfix start` reports only the failure; the master logs the reason.
         with suppress(ReconcilerError, OSError):
-            expected = _expected(after, _services(generation, edges, known.places), log, mark, edges)
-            failed += fatal_since(replace(expected, faults=known.faults))
+            expected = _expected(after, _services(generation), log, mark, edges)
+            failed += fatal_since(replace(expected, faults=known.faults, place=place))
         unable = isinstance(error, OSError) and error.errno in _OF_HOST and not failed[1:]
         unread = unable and not reached and master is not None and postfix.running(before) == master
         return Verified(after, tuple(known.places.of_all(failed)), unable=unable, unread=unread)
@@ -224,19 +225,18 @@ def answering(edges: Edges, tables: Collection[str] = ()) -> frozenset[str]:
     return found | others | {taking_mail(key, one) for key in taking for one in tables} | {MASTER}
 
 
-def _as_it_runs(live: Generation, instance: postfix.Instance, edges: Edges, *, placed: bool = True) -> Expected:
-    """Return what is expected of the running Postfix if it is only asked; *placed* if a finding may name a place."""
+def _as_it_runs(live: Generation, instance: postfix.Instance, edges: Edges) -> Expected:
+    """Return what is expected of the running Postfix if it is only asked."""
     log = open_log(edges.host, instance.values)
-    services = _services(live, edges) if placed else tuple(_read_services(live))
-    return _expected(instance, services, log, log.mark(), edges)
+    return _expected(instance, _services(live), log, log.mark(), edges)
 
 
 def _expected(
-    instance: postfix.Instance, services: tuple[Service, ...], log: MailLog, mark: Mark, edges: Edges, since: float = 0
+    instance: postfix.Instance, services: tuple[Service, ...], log: MailLog, mark: Mark, edges: Edges
 ) -> Expected:
     return Expected(
         instance=instance, services=services, addresses=addresses.own(), ports=ports(), log=log, mark=mark,
-        since=since, settle=edges.settings.settle,
+        since=0, settle=edges.settings.settle, place=partial(_place, NO_WITNESS.places, edges),
     )  # fmt: skip
 
 
@@ -261,19 +261,17 @@ def activate(step: Activation, before: postfix.Instance, after: postfix.Instance
         postfix.restart(host, after, before)
 
 
-def _services(generation: Generation, edges: Edges, places: SourcePlaces = NO_WITNESS.places) -> tuple[Service, ...]:
-    """Return the services of a generation as Postfix reads them, each with its place in the desired state if known."""
-    file = str(edges.settings.config_directory / postconf.MASTER)
-    known = {service.key: service.where for service in places.merged.entries}
-    return tuple(
-        replace(service, where=known.get(service.key) or replace(service.where, file=file))
-        for service in _read_services(generation)
-    )
-
-
-def _read_services(generation: Generation) -> list[Service]:
+def _services(generation: Generation) -> tuple[Service, ...]:
+    """Return the services of a generation as Postfix reads them."""
     text = (generation.root / postconf.MASTER).read_text("utf-8", "surrogateescape")
-    return read_master(text, postconf.MASTER)[0]  # as the check has read it
+    return tuple(read_master(text, postconf.MASTER)[0])  # as the check has read it
+
+
+def _place(places: SourcePlaces, edges: Edges, service: Service) -> Where:
+    """Return the place of a service in the desired state, or in this host's master.cf if it has none there."""
+    here = str(edges.settings.config_directory / postconf.MASTER)
+    written = (one.where for one in places.merged.entries if one.key == service.key)
+    return next(written, replace(service.where, file=here))
 
 
 def keep_running(edges: Edges) -> None:

@@ -142,10 +142,10 @@ class Conversations:
                 left = max(POLL, deadline - time.monotonic())
                 return Visit(target, client, self._talk(target, client, left, thinks=thinks))
             except Hangs as reason:  # it was given all its time
-                hanging = _problem("service-silent", target, str(reason))._replace(is_silence=False, hangs=True)
+                hanging = self._problem("service-silent", target, str(reason))._replace(is_silence=False, hangs=True)
                 return Visit(target, client, problem=hanging)
             except Wrong as reason:
-                return Visit(target, client, problem=_problem("service-fails", target, str(reason)))
+                return Visit(target, client, problem=self._problem("service-fails", target, str(reason)))
             except (NotYet, OSError) as reason:
                 problem = str(reason).lower()
             if time.monotonic() > deadline:
@@ -154,7 +154,7 @@ class Conversations:
             # Each try adds a line to the mail log and counts against an smtpd's max_use.
             pause = min(pause * 1.5, _PAUSE)
         waited = f"no answer in {round(self._expected.tries * patience, 1):g} s: {problem}"
-        silent = _problem("service-silent", target, waited)
+        silent = self._problem("service-silent", target, waited)
         return Visit(target, client, problem=silent, answered=False)
 
     def _talk(self, target: Target, client: Client, patience: float, *, thinks: bool) -> Heard:
@@ -196,11 +196,10 @@ class Conversations:
         seconds = re.match(r"([0-9]{1,3})s?\Z", wait)
         return float(seconds[1]) if seconds else 6.0
 
-
-def _problem(rule: str, target: Target, text: str) -> Problem:
-    where, subject = target.service.where, target.service.key
-    found = Finding(rule=rule, where=where, text=f"{target}: {text}", subject=subject, lasting=False)
-    return Problem(found, is_silence=rule == "service-silent")
+    def _problem(self, rule: str, target: Target, text: str) -> Problem:
+        where, subject = self._expected.place(target.service), target.service.key
+        found = Finding(rule=rule, where=where, text=f"{target}: {text}", subject=subject, lasting=False)
+        return Problem(found, is_silence=rule == "service-silent")
 
 
 def answers_of(visits: Sequence[Visit], unsent: str | None) -> MailAnswers:

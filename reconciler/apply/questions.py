@@ -17,6 +17,7 @@ from itertools import chain, islice
 from typing import TYPE_CHECKING
 
 from reconciler.model.ascii_text import split_words
+from reconciler.model.past import PastOf
 from reconciler.postfix.networks import holds
 from reconciler.postfix.scopes import words
 from reconciler.postfix.tables import entry_lines
@@ -43,6 +44,7 @@ _DOMAIN = re.compile(r"\.?[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*", re.ASCII)
 _ADDRESS = re.compile(r"[A-Za-z0-9._+=-]+@[A-Za-z0-9.-]+", re.ASCII)
 _LOOPBACK, _OTHER_LOOPBACK = {4: "127.0.0.1", 6: "::1"}, "127.93.0.1"
 _HERE = frozenset(map(ip_address, _LOOPBACK.values()))
+_few: PastOf[ByText] = PastOf(2)
 
 
 class ClientClass(StrEnum):
@@ -93,6 +95,9 @@ class Asked:
 
     def few(self, addresses: ByText) -> ByText:
         """Return those of this host's addresses that clients() can tell from all of them, which may be thousands."""
+        return _few.of(addresses, (self.networks,), lambda: self._told_apart(addresses))
+
+    def _told_apart(self, addresses: ByText) -> ByText:
         few: dict[str, IPv4Address | IPv6Address] = {}
         found: dict[tuple[int, bool], set[ClientClass]] = {}
         for text, one in addresses.items():

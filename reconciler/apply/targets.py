@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from reconciler.apply.questions import Asked
 from reconciler.model.ascii_text import is_digits
 from reconciler.model.facts import by_text
+from reconciler.model.past import PastOf
 from reconciler.postfix.disabled import DISABLE, is_disabled
 from reconciler.postfix.numbers import as_number
 from reconciler.postfix.scopes import words
@@ -23,13 +24,14 @@ if TYPE_CHECKING:
     from reconciler.apply.compare import MailAnswers
     from reconciler.host.maillog import MailLog, Mark
     from reconciler.host.programs import postfix
-    from reconciler.model import Service
+    from reconciler.model import Service, Where
     from reconciler.model.facts import Interfaces
 
 PATIENCE = 5.0
 NOTHING_ASKED = Asked()
 Fault = tuple[str, str]
 """The name of a program in the mail log, and its fatal error without what varies."""
+_loopback: PastOf[list[str]] = PastOf(2)
 _FAMILIES = {"ipv4": socket.AF_INET, "ipv6": socket.AF_INET6}
 
 
@@ -41,7 +43,8 @@ class Expected:
     *settle* is how long the master must live, *patience* how long a service may take to answer, *tries* times. *asked*
     is what listeners are asked, and *before* what they answered before the activation; None if not known. *hand_in*
     tries to hand in mail as a program of this host. *confirmed*: refusals are intended. *old* are the daemons that ran
-    before the activation, and *faults* the fatal errors that were logged then.
+    before the activation, and *faults* the fatal errors that were logged then. *place* returns where a person writes a
+    service.
     """
 
     instance: postfix.Instance
@@ -60,6 +63,7 @@ class Expected:
     old: frozenset[int] = frozenset()
     faults: frozenset[Fault] = frozenset()
     hand_in: Callable[[], str | None] = field(default=lambda: None)
+    place: Callable[[Service], Where] = field(default=lambda service: service.where)
 
 
 class Target(NamedTuple):
@@ -102,7 +106,7 @@ def _interfaces(expected: Expected) -> list[str]:
     if not {"all", "loopback-only"} & set(named):
         return named
     own = by_text(expected.addresses)
-    loopback = [text for text, one in own.items() if one.is_loopback]
+    loopback = _loopback.of(own, (), lambda: [text for text, one in own.items() if one.is_loopback])
     others = (text for text, one in own.items() if not one.is_link_local)
     return loopback or list(islice(others, 1))
 

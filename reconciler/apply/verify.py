@@ -30,8 +30,7 @@ from reconciler.postfix.log import fatal_lines, since_activation, steady, warnin
 from reconciler.postfix.replies import Meaning, meaning
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
-    from pathlib import Path
+    from collections.abc import Collection, Iterable, Iterator, Sequence
 
     from reconciler.apply.compare import Worse
     from reconciler.apply.conversations import Problem, Visit
@@ -168,7 +167,7 @@ def _compared(answers: MailAnswers, visits: Sequence[Visit], expected: Expected)
         text = f"{target}: {_sentence(one)}{logged}"
         finding = Finding(
             rule="mail-waits" if one.rule == WAITS else "mail-refused",
-            where=target.service.where,
+            where=expected.place(target.service),
             text=text,
             subject=target.service.key,
             lasting=False,
@@ -208,7 +207,7 @@ def _tells(logged: Finding, worse: Finding) -> bool:
 
 def _warnings(expected: Expected) -> str:
     """Return the first warnings that Postfix logged since the activation, to be added to a text."""
-    names = _names(expected.instance, expected.services)
+    names = log_names(expected.instance, expected.services)
     lines = {line.text: line for line in warning_lines(expected.log.since(expected.mark), names)}
     shown = [quotable(text, expected.instance.directory) for text in list(lines)[:_SHOWN]]
     return f"; Postfix logged: {'; '.join(shown)}" if shown else ""
@@ -258,27 +257,29 @@ def fatal_since(expected: Expected, daemons: Collection[int] | None = None) -> l
     started may look in vain for a file that the commit removes.
     """
     instance, services = expected.instance, expected.services
-    names, old = _names(instance, services), expected.old
+    names, old = log_names(instance, services), expected.old
     after = [line for line in fatal_lines(expected.log.since(expected.mark), names) if not _is_stopping(line)]
     after = [line for line in after if (daemons is None or line.pid in daemons) and line.pid not in old]
     if not after:
         return []
     known = expected.faults | faults_before(expected.mark, expected.log, instance, services)
     new = {key: line for line in after if (key := (line.tag, steady(line.text))) not in known}
-    return [_logged(line, services, instance.directory) for line in new.values()]
+    return [_logged(line, expected) for line in new.values()]
 
 
 def faults_before(
     mark: Mark, log: MailLog, instance: postfix.Instance, services: Sequence[Service]
 ) -> frozenset[Fault]:
     """Return the fatal errors that Postfix logged between the last time it read its configuration and *mark*."""
-    names = _names(instance, services)
+    names = log_names(instance, services)
     lines = fatal_lines(since_activation(log.before(mark), names), names)
     return frozenset((line.tag, steady(line.text)) for line in lines)
 
 
-def _names(instance: postfix.Instance, services: Sequence[Service]) -> set[str]:
-    return {instance.values["syslog_name"], *filter(None, map(log_name, services))}
+def log_names(instance: postfix.Instance, services: Iterable[Service]) -> set[str]:
+    """Return the syslog_name of an instance and those of its services, of which there may be thousands."""
+    own = {option.value for service in services for option in service.overrides if option.name == "syslog_name"}
+    return own | {instance.values["syslog_name"]}
 
 
 def _is_stopping(line: LogLine) -> bool:
@@ -286,15 +287,11 @@ def _is_stopping(line: LogLine) -> bool:
     return "master_sigdeath" in line.text
 
 
-def _logged(line: LogLine, services: Sequence[Service], directory: Path) -> Finding:
-    running = [service for service in services if service.command == line.program]
-    named = [service for service in running if log_name(service) == line.tag.rpartition("/")[0]]
+def _logged(line: LogLine, expected: Expected) -> Finding:
+    directory = expected.instance.directory
+    running = [service for service in expected.services if service.command == line.program]
+    named = [service for service in running if service.options.get("syslog_name") == line.tag.rpartition("/")[0]]
     blamed = named or running
-    where = blamed[0].where if len(blamed) == 1 else Where(str(directory / postconf.MASTER))
+    where = expected.place(blamed[0]) if len(blamed) == 1 else Where(str(directory / postconf.MASTER))
     text = f"{line.program} logged: {quotable(line.text, directory)}"
     return Finding(rule="fatal-in-log", where=where, text=text, subject=line.program, lasting=False)
-
-
-def log_name(service: Service) -> str | None:
-    """Return the service's own syslog_name, if it has one."""
-    return next((option.value for option in service.overrides if option.name == "syslog_name"), None)

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from reconciler.apply.activate import probe
 from reconciler.apply.compare import REFUSED, WAITS
-from reconciler.apply.verify import log_name
+from reconciler.apply.verify import log_names
 from reconciler.host.maillog import Mark, open_log
 from reconciler.host.programs import postfix
 from reconciler.model import UNWRITTEN, Broken, Finding, RolledBack
@@ -173,8 +173,7 @@ def _keys(root: Path) -> set[str]:
 def _names(edges: Edges) -> set[str]:
     """Return the instance's syslog_name and those of its services."""
     text = (edges.settings.config_directory / "master.cf").read_text("utf-8", "surrogateescape")
-    services, _ = read_master(text, "master.cf")
-    return {edges.postfix().values["syslog_name"], *filter(None, map(log_name, services))}
+    return log_names(edges.postfix(), read_master(text, "master.cf")[0])
 
 
 def condemned(outcomes: Iterable[Outcome]) -> list[str]:
