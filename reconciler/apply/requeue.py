@@ -9,17 +9,18 @@ pattern sent there waits for its next attempt. Of very many messages, the oldest
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from reconciler.host.programs import postfix, postqueue
 from reconciler.model import Finding, Kind, Severity, Where
 from reconciler.model.ascii_text import SPACE
 from reconciler.model.errors import ReconcilerError
-from reconciler.postfix.tables import Entries, table_of
+from reconciler.postfix.tables import Entries, is_plain, table_of
 
 if TYPE_CHECKING:
     from reconciler.host.effects import Host
-    from reconciler.model import Plan
+    from reconciler.model import Plan, Table
 
 MOST = 200
 
@@ -57,9 +58,18 @@ def rerouted(plan: Plan) -> frozenset[str]:
     for path, file in plan.live.items() if gone else ():
         if not file.compiled or file == plan.target.get(path):
             continue
-        entries = Entries(table_of(path, file))
+        entries = Entries(_naming(table_of(path, file), gone))
         keys |= {entry.key.lower() for entry in entries if entry.value.partition(":")[0].strip(SPACE) in gone}
     return frozenset(keys)
+
+
+def _naming(table: Table, names: set[str]) -> Table:
+    """Return a table with those rows alone that contain one of the names, where each line is a row."""
+    if not is_plain(table.source):
+        return table
+    wanted = [name.encode("utf-8", "surrogateescape") for name in names]
+    rows = [line for line in table.source.split(b"\n") if any(name in line for name in wanted)]
+    return replace(table, source=b"\n".join(rows))
 
 
 def concerns(message: dict[str, Any], keys: frozenset[str]) -> bool:

@@ -23,6 +23,8 @@ def test_rows_that_named_a_transport_which_goes_are_known_by_their_keys() -> Non
     live = {"master.cf": File.of(STAYS + GOES), "rows": compiled(ROWS), "same": compiled(b"same.test site12-out:\n")}
     target = {"master.cf": File.of(STAYS), "same": live["same"]}
     assert rerouted(diff(live, target)) == {"@twelve.test", "bulk.test", ".sub.test"}
+    folded = {**live, "rows": compiled(ROWS + b"folded.test\n  site12-out:\n")}
+    assert rerouted(diff(folded, target)) == {"@twelve.test", "bulk.test", ".sub.test", "folded.test"}
     assert not rerouted(diff(live, live | {"rows": compiled(b"")}))
     assert not rerouted(diff(target, live))
 
