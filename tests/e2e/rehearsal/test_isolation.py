@@ -14,7 +14,6 @@ import psutil
 import pytest
 
 from reconciler.rehearsal.possible import NAMESPACES
-from reconciler.rehearsal.rehearse import PROGRAM
 from tests.e2e.hosts import ADDRESS, CHECKOUT, Host, HostError
 from tests.e2e.inside.attacker import ATTACKS
 from tests.e2e.rehearsal_driver import ENVIRONMENT, REHEARSING, Rehearsed, asked, rehearsed, state
@@ -46,13 +45,18 @@ for pair in pairs:
     threading.Thread(target=serve, args=pair).start()
 open("/run/serving", "w").close()
 """
-FULL = PROGRAM.replace("main()", "").rstrip() + (
-    " import os; from reconciler.rehearsal.inside import master;"
-    " master.CAPABILITIES += ('sys_admin', 'mknod', 'sys_resource', 'dac_read_search'); main()"
+WITH_SOURCES = "import sys; sys.path.insert(0, sys.argv[1])\n"  # as any program that plays a script begins
+FULL = (
+    WITH_SOURCES
+    + """
+from reconciler.rehearsal.inside import master, play
+master.CAPABILITIES += ("sys_admin", "mknod", "sys_resource", "dac_read_search")
+play.main()
+"""
 )
 # The room without its root: the candidate alone is shown where Postfix looks for it.
 ROOTLESS = (
-    PROGRAM.replace("; from reconciler.rehearsal.inside.play import main; main()", "")
+    WITH_SOURCES
     + """
 from pathlib import Path
 from reconciler.rehearsal.inside import laid, master, play, room
@@ -195,10 +199,15 @@ def test_without_its_own_root_it_reaches_sockets_queue_mailboxes_and_devices() -
 
 # ---- nothing survives ------------------------------------------------------------------------------------------------
 
-HANGS = PROGRAM.replace(
-    "import main; main()", "import main; import time; from reconciler.rehearsal.inside import master;"
+HANGS = (
+    WITH_SOURCES
+    + """
+import time
+from reconciler.rehearsal.inside import master, play
+master.is_alive = lambda parameters: time.sleep(300)
+play.main()
+"""
 )
-HANGS += " master.is_alive = lambda parameters: time.sleep(300); main()"
 
 
 def trace(host: Host) -> str:
