@@ -110,6 +110,20 @@ install_pinned() {
         /^ *Expected *or /d'
 }
 
+# Install what lock files pin, all at the same time: no package is in two of them.
+install_locks() {
+    local python=$1 last=${*: -1} lock each status=0 others=()
+    for lock in "${@:2:$#-2}"; do
+        install_pinned "$python" --only-binary :all: -r "$lock" &
+        others+=($!)
+    done
+    install_pinned "$python" --only-binary :all: -r "$last" || status=$?
+    for each in "${others[@]}"; do
+        wait "$each" || status=$?
+    done
+    return "$status"
+}
+
 # Install the project of the checkout with the build backend that is pinned too, so that nothing else is fetched.
 install_project() {
     local python=$1
@@ -119,10 +133,10 @@ install_project() {
 
 # Make .venv in the checkout and install the project in it, with the tools of its tests or without.
 install_python() {
-    local extra=${1:-} python stamps=(.venv/stamp) locks=(-r deploy/requirements.lock) wanted
+    local extra=${1:-} python stamps=(.venv/stamp) locks=(deploy/requirements.lock) wanted
     if [[ $extra ]]; then
         stamps+=(.venv/stamp-test)
-        locks+=(-r tests/requirements.lock)
+        locks+=(tests/requirements.lock)
     fi
     # The first half of pyproject.toml and the locks decide what is installed; the scripts in .venv hold the path.
     wanted=$(sed '/^\[tool/,$d' pyproject.toml | cat - deploy/*.lock tests/*.lock | sha256sum)$PWD
@@ -134,7 +148,7 @@ install_python() {
         step "making .venv with $python" "$python" -m venv --clear .venv
     fi
     step "installing the packages for reconciler${extra:+ and its tests} into .venv" \
-        install_pinned .venv/bin/python --only-binary :all: "${locks[@]}"
+        install_locks .venv/bin/python "${locks[@]}"
     [[ -z $extra ]] || step "installing the tools that exist as sources only" \
         install_pinned .venv/bin/python --no-build-isolation -r tests/sources.lock
     step "installing reconciler into .venv" install_project .venv/bin/python -e .

@@ -278,8 +278,8 @@ def faults_before(
 
 def log_names(instance: postfix.Instance, services: Iterable[Service]) -> set[str]:
     """Return the syslog_name of an instance and those of its services, of which there may be thousands."""
-    own = {option.value for service in services for option in service.overrides if option.name == "syslog_name"}
-    return own | {instance.values["syslog_name"]}
+    options = (option for service in services for option in service.overrides if option.name == "syslog_name")
+    return {instance.values["syslog_name"], *filter(None, (option.value for option in options))}
 
 
 def _is_stopping(line: LogLine) -> bool:
