@@ -31,16 +31,19 @@ class Grafted(NamedTuple):
     read: Tree
     allowances: tuple[Allowance, ...]
 
-    def keep(self, sections: Mapping[str, object], odd: Collection[Path]) -> None:
-        """Keep what the schemas made of the files that were read, in all of which nothing was found.
+    def keep(self, sections: Mapping[str, object], odd: Collection[Path]) -> Mapping[Path, tuple[str, KnownEntry]]:
+        """Keep what the schemas made of the files that were read, in all of which nothing was found; return all known.
 
         The *odd* ones hold a null, or the name of a secret, which is looked for in each commit.
         """
+        known = dict(self.known)
         for path, file in self.read.items():
             entry = layout.entry_of(path) or ("", "")
             section = sections.get(entry[0])
             if entry not in odd and isinstance(section, SectionValue):
-                yaml_memory.keep_valid(entry[0], file, section.root[entry[1]])
+                kept = yaml_memory.keep_valid(entry[0], file, section.root[entry[1]])
+                known |= {entry: (path, kept)} if kept else {}
+        return known
 
 
 def graft(merged: Document, files: Tree, findings: list[Finding], budget: Budget) -> Grafted:

@@ -100,10 +100,11 @@ def load(files: Tree, host: str, secrets: Mapping[str, Secret], budget: Budget |
     own = master_d.read(files, findings, budget, has_stock=master_d.has_stock(merged))
     commit = _Commit(_sealed(files), own)
     grafted = entries.graft(merged, files, findings, budget)
-    before, odd = len(findings), _odd(merged)
+    before, odd, known = len(findings), _odd(merged), grafted.known
     sections = _judged(merged, odd, commit, findings)
     if len(findings) == before:
-        grafted.keep({key: sections.get(_SCHEMAS[key]) for key in layout.ENTRIES}, {path[:2] for path, _ in odd})
+        valid = {key: sections.get(_SCHEMAS[key]) for key in layout.ENTRIES}
+        known = grafted.keep(valid, {path[:2] for path, _ in odd})
     for path, above in hosts.items():
         if layout.host_in(path) != host:
             budget.take_merged(len(base.places) + len(above.places), Where(path))
@@ -127,7 +128,9 @@ def load(files: Tree, host: str, secrets: Mapping[str, Secret], budget: Budget |
         tables=described.own(tables),
         services=tuple(commit.own),
         secrets=secrets,
-        places=yaml_memory.EntryPlaces(merged.places, grafted.known),
+        places=yaml_memory.EntryPlaces(
+            {path: where for path, where in merged.places.items() if path[:2] not in known}, known
+        ),
         findings=tuple(told),
         allowances=(*_in_yaml([base, *hosts.values()], host), *grafted.allowances, *_in_text(tables, files)),
         needed=frozenset(name for _, name in (*_secret_names(merged, odd), *described.secrets(tables)))

@@ -67,10 +67,13 @@ def valid(section: str, path: str, file: File, budget: Budget) -> KnownEntry | N
     return known
 
 
-def keep_valid(section: str, file: File, value: object) -> None:
+def keep_valid(section: str, file: File, value: object) -> KnownEntry | None:
     """Keep what the schema of a section makes of a file, if its document is kept; nothing was found in either."""
-    if known := _kept.used(file.digest):
-        _kept.keep(file.digest, known._replace(section=section, value=value))
+    known = _kept.used(file.digest)
+    if known:
+        known = known._replace(section=section, value=value)
+        _kept.keep(file.digest, known)
+    return known
 
 
 def has_read(file: File) -> bool:

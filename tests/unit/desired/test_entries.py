@@ -40,10 +40,16 @@ def _never() -> bytes:
     pytest.fail("a site's file was read again")
 
 
-def test_a_site_that_is_known_says_the_same_at_the_same_places_without_being_read() -> None:
+def test_a_site_that_is_known_says_the_same_at_the_same_places_without_being_read(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     tree = files(site1=FIRST, site2=SECOND)
-    first = loaded(tree)
-    again = loaded(unreadable(tree))
+    with monkeypatch.context() as nothing_is_kept:
+        nothing_is_kept.setattr(yaml_memory, "_LARGEST", 0)
+        first = loaded(tree)
+    assert first.origin("sites", "site1") is None
+    known, again = loaded(tree), loaded(unreadable(tree))
+    assert known.origin("sites", "site1") is again.origin("sites", "site1") is not None, "known from then on"
     assert first.section(sites.Schema) == again.section(sites.Schema)
     assert first.places == again.places
     assert list(first.places) == list(again.places)
