@@ -109,9 +109,13 @@ def test_a_rollback_a_resume_and_a_commit_that_is_left(adopted: AdoptedHost) -> 
     assert adopted.once(tip).status == 0
     adopted.patiently(lambda: told(adopted)[0] == 0, "a pass of the daemon, which may have met that one")
     assert adopted.reconciler("resume").text == "nothing to resume: reconciler is neither suspended nor halted\n"
-    halted = json.dumps({"name": "Halted", "reason": "planted"})
-    adopted.host.write("/var/lib/reconciler/private/phase.json", halted, 0o600)
-    assert told(adopted)[0] == 2
+
+    def is_halted() -> bool:
+        halted = json.dumps({"name": "Halted", "reason": "planted"})
+        adopted.host.write("/var/lib/reconciler/private/phase.json", halted, 0o600)
+        return told(adopted)[0] == 2
+
+    adopted.patiently(is_halted, "a halt; a pass that had begun writes what it ends in")
     assert adopted.reconciler("resume").text == "resumed: the halt has ended (planted); the branch is applied again\n"
     assert told(adopted)[0] == 0
 
