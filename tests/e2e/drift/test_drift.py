@@ -31,8 +31,15 @@ EDITS = {
     "chmod": ("main.cf", "chmod 600 /etc/postfix/main.cf"),
     "chown": ("transport", "chown nobody /etc/postfix/transport"),
     "a deletion": ("main.cf", "rm /etc/postfix/main.cf"),
-    "a link in its place": ("master.cf", "mv /etc/postfix/master.cf /tmp/away; ln -s /tmp/away /etc/postfix/master.cf"),
-    "a folder in its place": ("transport", "rm /etc/postfix/transport; mkdir /etc/postfix/transport"),
+    # The daemon may have put the file back before the second command of an edit.
+    "a link in its place": (
+        "master.cf",
+        "cp /etc/postfix/master.cf /tmp/away; ln -sf /tmp/away /etc/postfix/master.cf",
+    ),
+    "a folder in its place": (
+        "transport",
+        "until rm /etc/postfix/transport && mkdir /etc/postfix/transport; do :; done",
+    ),
     "a compiled map rebuilt": (
         "transport.lmdb",
         "printf 'old.test  discard:\\n' | postmap -i -r lmdb:/etc/postfix/transport",

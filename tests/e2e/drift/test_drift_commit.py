@@ -37,7 +37,7 @@ KEPT = {
     "postmap": ("printf 'x.test  discard:\\n' | postmap -i -r lmdb:/etc/postfix/transport", "transport.lmdb", ""),
     "a deletion": ("rm /etc/postfix/master.cf", "master.cf", ""),
     "garbage": ("echo 'what is this' >>/etc/postfix/master.cf", "master.cf", ""),
-    "a link in its place": ("mv /etc/postfix/master.cf /tmp/m; ln -s /tmp/m /etc/postfix/master.cf", "master.cf", ""),
+    "a link in its place": ("cp /etc/postfix/master.cf /tmp/m; ln -sf /tmp/m /etc/postfix/master.cf", "master.cf", ""),
     "a value that is no UTF-8": (r"printf 'mail_name = \351\n' >>/etc/postfix/main.cf", "mail_name", ""),
 }
 
