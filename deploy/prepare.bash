@@ -110,7 +110,8 @@ install_pinned() {
         /^ *Expected *or /d'
 }
 
-# Install what lock files pin, all at the same time: no package is in two of them.
+# Install what lock files pin, all at the same time: no package is in two of them. The last one is in the foreground,
+# where an interrupt from the terminal ends it.
 install_locks() {
     local python=$1 last=${*: -1} lock each status=0 others=()
     for lock in "${@:2:$#-2}"; do

@@ -116,7 +116,6 @@ def go_live(
     """
     log = open_log(edges.host, before.values)
     mark, after, reached = log.mark(), before, False
-    place = partial(_place, known.places, edges)
     master = postfix.running(before)
     try:
         if live_path(edges.generations) != generation.path:
@@ -134,9 +133,9 @@ def go_live(
         left = take_along(before, after, edges.host)
         edges.say("verify")
         expected = replace(
-            _expected(after, services, log, mark, edges),
+            _expected(after, services, log, mark, edges, known.places),
             asked=known.asked, before=known.before, confirmed=known.confirmed, faults=known.faults,
-            hand_in=_hand_in(after, known.asked, edges), since=since, old=old, place=place,
+            hand_in=_hand_in(after, known.asked, edges), since=since, old=old,
         )  # fmt: skip
         verified = verify(expected)
         stopped = errors_in(verified.findings) and _stopped(after, edges.host)
@@ -148,8 +147,8 @@ def go_live(
         failed = [Finding(rule="activation", where=where, text=text, subject=step.value, lasting=False)]
         # `postfix start` reports only the failure; the master logs the reason.
         with suppress(ReconcilerError, OSError):
-            expected = _expected(after, _services(generation), log, mark, edges)
-            failed += fatal_since(replace(expected, faults=known.faults, place=place))
+            expected = _expected(after, _services(generation), log, mark, edges, known.places)
+            failed += fatal_since(replace(expected, faults=known.faults))
         unable = isinstance(error, OSError) and error.errno in _OF_HOST and not failed[1:]
         unread = unable and not reached and master is not None and postfix.running(before) == master
         return Verified(after, tuple(known.places.of_all(failed)), unable=unable, unread=unread)
@@ -232,11 +231,12 @@ def _as_it_runs(live: Generation, instance: postfix.Instance, edges: Edges) -> E
 
 
 def _expected(
-    instance: postfix.Instance, services: tuple[Service, ...], log: MailLog, mark: Mark, edges: Edges
-) -> Expected:
+    instance: postfix.Instance, services: tuple[Service, ...], log: MailLog, mark: Mark, edges: Edges,
+    places: SourcePlaces = NO_WITNESS.places,
+) -> Expected:  # fmt: skip
     return Expected(
         instance=instance, services=services, addresses=addresses.own(), ports=ports(), log=log, mark=mark,
-        since=0, settle=edges.settings.settle, place=partial(_place, NO_WITNESS.places, edges),
+        since=0, settle=edges.settings.settle, place=partial(_place, places, edges),
     )  # fmt: skip
 
 
@@ -269,9 +269,9 @@ def _services(generation: Generation) -> tuple[Service, ...]:
 
 def _place(places: SourcePlaces, edges: Edges, service: Service) -> Where:
     """Return the place of a service in the desired state, or in this host's master.cf if it has none there."""
+    written = places.merged.services.get(service.key)
     here = str(edges.settings.config_directory / postconf.MASTER)
-    written = (one.where for one in places.merged.entries if one.key == service.key)
-    return next(written, replace(service.where, file=here))
+    return written.where if written else replace(service.where, file=here)
 
 
 def keep_running(edges: Edges) -> None:

@@ -16,7 +16,7 @@ from reconciler.host.programs import postfix, postqueue
 from reconciler.model import Finding, Kind, Severity, Where
 from reconciler.model.ascii_text import SPACE
 from reconciler.model.errors import ReconcilerError
-from reconciler.postfix.tables import Entries, is_plain, table_of
+from reconciler.postfix.tables import Entries, entry_lines, is_plain, table_of
 
 if TYPE_CHECKING:
     from reconciler.host.effects import Host
@@ -64,12 +64,12 @@ def rerouted(plan: Plan) -> frozenset[str]:
 
 
 def _naming(table: Table, names: set[str]) -> Table:
-    """Return a table with those rows alone that contain one of the names, where each line is a row."""
+    """Return a table with those entries alone that contain one of the names, where each line is an entry."""
     if not is_plain(table.source):
         return table
     wanted = [name.encode("utf-8", "surrogateescape") for name in names]
-    rows = [line for line in table.source.split(b"\n") if any(name in line for name in wanted)]
-    return replace(table, source=b"\n".join(rows))
+    lines = (line for line in entry_lines(table.source) if any(name in line for name in wanted))
+    return replace(table, source=b"\n".join(lines))
 
 
 def concerns(message: dict[str, Any], keys: frozenset[str]) -> bool:

@@ -278,8 +278,8 @@ def faults_before(
 
 def log_names(instance: postfix.Instance, services: Iterable[Service]) -> set[str]:
     """Return the syslog_name of an instance and those of its services, of which there may be thousands."""
-    options = (option for service in services for option in service.overrides if option.name == "syslog_name")
-    return {instance.values["syslog_name"], *filter(None, (option.value for option in options))}
+    own = {one.value for service in services for one in service.overrides if one.name == "syslog_name" and one.value}
+    return own | {instance.values["syslog_name"]}
 
 
 def _is_stopping(line: LogLine) -> bool:

@@ -40,9 +40,10 @@ class Grafted(NamedTuple):
         for path, file in self.read.items():
             entry = layout.entry_of(path) or ("", "")
             section = sections.get(entry[0])
-            if entry not in odd and isinstance(section, SectionValue):
-                kept = yaml_memory.keep_valid(entry[0], file, section.root[entry[1]])
-                known |= {entry: (path, kept)} if kept else {}
+            if entry in odd or not isinstance(section, SectionValue):
+                continue
+            if kept := yaml_memory.keep_valid(entry[0], file, section.root[entry[1]]):
+                known[entry] = path, kept
         return known
 
 

@@ -128,9 +128,7 @@ def load(files: Tree, host: str, secrets: Mapping[str, Secret], budget: Budget |
         tables=described.own(tables),
         services=tuple(commit.own),
         secrets=secrets,
-        places=yaml_memory.EntryPlaces(
-            {path: where for path, where in merged.places.items() if path[:2] not in known}, known
-        ),
+        places=yaml_memory.EntryPlaces(merged.places, known),
         findings=tuple(told),
         allowances=(*_in_yaml([base, *hosts.values()], host), *grafted.allowances, *_in_text(tables, files)),
         needed=frozenset(name for _, name in (*_secret_names(merged, odd), *described.secrets(tables)))

@@ -82,12 +82,16 @@ def has_read(file: File) -> bool:
 
 
 class EntryPlaces(RememberedPlaces):
-    """The places of a commit: *written* ones, and those in *entries*, which are files that are known by their keys."""
+    """The places of a commit: *written* ones, and those in *entries*, which are files that are known by their keys.
+
+    Of a file that is known since it was read for this commit, the written places are not held.
+    """
 
     def __init__(
         self, written: dict[yaml_reader.Path, Where], entries: Mapping[yaml_reader.Path, tuple[str, KnownEntry]]
     ) -> None:
-        self._written, self._entries = written, entries
+        self._written = {path: where for path, where in written.items() if path[:2] not in entries}
+        self._entries = entries
         self._unpacked: dict[yaml_reader.Path, dict[yaml_reader.Path, Where]] = {}
 
     def __getitem__(self, key: yaml_reader.Path) -> Where:
