@@ -66,11 +66,11 @@ def test_where_lines_are_continued_a_part_begins_and_ends_with_an_entry(one: lis
     old, new = text([b"first 0", *one], ended=True), text([b"first 0", *other], ended=True)
     parts = differing(old, new)
     if parts.new and (b"\n " in new or b"\n\t" in new):
-        whole = new.split(b"\n")
         start = parts.line(1) - 1
-        assert not whole[start].startswith((b" ", b"\t")) or start == 0
-        assert new.split(b"\n", start)[-1].startswith(parts.new)
-        assert not new[new.index(parts.new) + len(parts.new) :].startswith((b" ", b"\t")) or parts.new in old
+        before, rest = new.split(b"\n")[:start], new.split(b"\n", start)[-1]
+        assert not rest.startswith((b" ", b"\t")) or not before
+        assert rest.startswith(parts.new)
+        assert not rest[len(parts.new) :].startswith((b" ", b"\t"))
 
 
 @given(EDITED)
