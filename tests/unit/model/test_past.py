@@ -5,7 +5,10 @@ from __future__ import annotations
 import weakref
 from itertools import count
 
-from reconciler.model.past import Past, PastOf, condensed, forget_oldest, forget_passes
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reconciler.model.past import Past, PastOf, PastOfEach, condensed, forget_oldest, forget_passes
 
 
 def test_the_least_recently_used_value_is_dropped_for_another() -> None:
@@ -96,3 +99,47 @@ def test_a_thing_stays_as_long_as_what_was_made_of_it_so_that_no_other_has_its_p
     assert there() is not None
     past.of(Thing(), (), lambda: "another")
     assert there() is None
+
+
+@given(st.lists(st.lists(st.integers(0, 9)), min_size=2, max_size=4))
+def test_each_item_of_a_sequence_has_its_value(sequences: list[list[int]]) -> None:
+    items, past = [f"item {number}" for number in range(10)], PastOfEach[str, str]()
+
+    for numbers in sequences:
+        assert past.of([items[one] for one in numbers], (), str.upper) == tuple(f"ITEM {one}" for one in numbers)
+
+
+@given(st.lists(st.lists(st.integers(0, 9), unique=True), min_size=2, max_size=4))
+def test_of_a_sequence_only_what_was_not_in_the_one_before_is_made(sequences: list[list[int]]) -> None:
+    items, past, before = [f"item {number}" for number in range(10)], PastOfEach[str, None](), list[int]()
+
+    for numbers in sequences:
+        made = list[str]()
+        past.of([items[one] for one in numbers], (), made.append)
+        assert made == [items[one] for one in numbers if one not in before]
+        before = numbers
+
+
+def test_items_that_are_equal_but_not_the_same_are_made_anew() -> None:
+    past, numbers = PastOfEach[list[int], int](), count()
+    one, equal = [1], [1]
+
+    assert past.of([one], (), lambda _: next(numbers)) == (0,)
+    assert past.of([equal], (), lambda _: next(numbers)) == (1,)
+    assert past.of([one, equal], (), lambda _: next(numbers)) == (2, 1)
+
+
+def test_with_something_else_given_each_item_is_made_anew() -> None:
+    past, items = PastOfEach[str, str](), ["a", "b"]
+
+    assert past.of(items, (1,), lambda item: f"{item}1") == ("a1", "b1")
+    assert past.of(items, (2,), lambda item: f"{item}2") == ("a2", "b2")
+
+
+def test_what_was_made_of_a_sequence_is_forgotten_with_all_else() -> None:
+    past, numbers, items = PastOfEach[str, int](), count(), ["a"]
+    past.of(items, (), lambda _: next(numbers))
+    while forget_oldest():
+        pass
+
+    assert past.of(items, (), lambda _: next(numbers)) == (1,)
