@@ -7,6 +7,7 @@ The clock enters as an argument and measures processor time; without one, time i
 from __future__ import annotations
 
 from collections import Counter
+from itertools import accumulate
 from typing import TYPE_CHECKING, Self
 
 from reconciler.model import Finding, Where, error_at, limits
@@ -14,11 +15,12 @@ from reconciler.model.errors import InvalidSource
 from reconciler.postfix.scopes import Scope
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from reconciler.model import Contribution, Facts
 
 ROOT = Where("mail.yaml")
+_VALUES = "values in YAML files"
 _OFTEN = 256
 """How much is taken between two looks at the clock, which take longer than to read a small file from memory."""
 
@@ -33,7 +35,11 @@ class Budget:
 
     def take_values(self, amount: int, where: Where) -> None:
         """Take the values of a YAML file."""
-        self._take("values in YAML files", amount, limits.ALL_VALUES, where)
+        self._take(_VALUES, amount, limits.ALL_VALUES, where)
+
+    def take_known(self, amounts: Sequence[int], paths: Sequence[str]) -> None:
+        """Take the values of YAML files that are known."""
+        self._take_each(_VALUES, amounts, limits.ALL_VALUES, paths)
 
     def take_merged(self, amount: int, where: Where) -> None:
         """Take the values of another host's file that is merged with mail.yaml."""
@@ -43,13 +49,19 @@ class Budget:
         """Take a file of master.d."""
         self._take("bytes in master.d", len(content), limits.SERVICES_BYTES, where)
 
-    def take_lines(self, amount: int, where: Where) -> None:
-        """Take the lines of a table's file."""
-        self._take("lines in tables", amount, limits.LINES, where)
+    def take_lines(self, amounts: Sequence[int], paths: Sequence[str]) -> None:
+        """Take the lines of the files of a table."""
+        self._take_each("lines in tables", amounts, limits.LINES, paths)
 
     def take_expanded(self, amount: int, where: Where) -> None:
         """Take a value of main.cf or of a service."""
         self._take("characters in values when all names are expanded", amount, limits.ALL_EXPANDED, where)
+
+    def _take_each(self, what: str, amounts: Sequence[int], most: int, paths: Sequence[str]) -> None:
+        """Take from several files together; the first that is too much is the place."""
+        left = most - self._taken[what]
+        over = (path for path, taken in zip(paths, accumulate(amounts), strict=True) if taken > left)
+        self._take(what, sum(amounts), most, Where(next(over, paths[-1])))
 
     def _take(self, what: str, amount: int, most: int, where: Where) -> None:
         self._taken[what] += amount

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from reconciler.desired.layout import INSTEAD, LEFTOVER, PASSWORDS, in_clear, is_sealed
 from reconciler.features.files import CommitFile, CommitFiles
-from reconciler.model import Finding, Where, error_at
+from reconciler.model import Finding, Where, error_at, paths_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -80,10 +80,9 @@ def problem(source: str) -> str:
 
 
 def _sources(files: Tree) -> Iterator[str]:
-    for path in sorted(files):
+    for path in paths_in(files, FOLDER):
         name = path.rpartition("/")[2]
-        is_for_people = name.startswith(("README", ".git")) or name.endswith(".md")
-        if path.startswith(FOLDER) and not is_for_people:
+        if not name.startswith(("README", ".git")) and not name.endswith(".md"):
             yield path
 
 

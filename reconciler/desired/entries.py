@@ -28,7 +28,7 @@ class Grafted(NamedTuple):
     """
 
     known: Mapping[Path, tuple[str, KnownEntry]]
-    read: Tree
+    read: Mapping[Path, tuple[str, File]]
     allowances: tuple[Allowance, ...]
 
     def keep(self, sections: Mapping[str, object], odd: Collection[Path]) -> Mapping[Path, tuple[str, KnownEntry]]:
@@ -37,8 +37,7 @@ class Grafted(NamedTuple):
         The *odd* ones hold a null, or the name of a secret, which is looked for in each commit.
         """
         known = dict(self.known)
-        for path, file in self.read.items():
-            entry = layout.entry_of(path) or ("", "")
+        for entry, (path, file) in self.read.items():
             section = sections.get(entry[0])
             if entry in odd or not isinstance(section, SectionValue):
                 continue
@@ -47,19 +46,20 @@ class Grafted(NamedTuple):
         return known
 
 
-def graft(merged: Document, files: Tree, findings: list[Finding], budget: Budget) -> Grafted:
-    """Add the entries to their sections in the order of their files, of which one at a time is held."""
+def graft(
+    merged: Document, entries: Mapping[Path, str], files: Tree, findings: list[Finding], budget: Budget
+) -> Grafted:
+    """Add the entries to their sections in the order of their files, by which they are given; hold one at a time."""
     refuse(merged, findings)
-    known: dict[Path, tuple[str, KnownEntry]] = {}
-    read: dict[str, File] = {}
+    found = yaml_memory.valid(entries, files, budget)
+    known = {entry: (entries[entry], one) for entry, one in found.items()}
+    read: dict[Path, tuple[str, File]] = {}
     allowances: list[Allowance] = []
-    for path in sorted(files):
-        if not (entry := layout.entry_of(path)):
-            continue
-        if found := yaml_memory.valid(entry[0], path, files[path], budget):
-            known[entry], value = (path, found), found.value
+    for entry, path in entries.items():
+        if kept := found.get(entry):
+            value = kept.value
         else:
-            read[path] = files[path]
+            read[entry] = path, files[path]
             document = yaml_memory.read(path, files[path], findings, budget)
             _adopt(merged, entry, path, document)
             allowances += document.allowances

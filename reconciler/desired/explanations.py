@@ -19,6 +19,7 @@ from reconciler.desired import (
     master_d,
     move_in,
     schema_errors,
+    table_files,
     text_faults,
     yaml_reader,
 )
@@ -305,8 +306,8 @@ EXPLAINED = {
     ),
 }
 _SOURCES = (
-    lint, allowances, budget, syntax, tables, yaml_reader, flows, load, master_d, schema_errors, layout, deployed,
-    move_in, text_faults,
+    lint, allowances, budget, syntax, tables, yaml_reader, flows, load, master_d, schema_errors, layout, table_files,
+    deployed, move_in, text_faults,
 )  # fmt: skip
 
 

@@ -30,7 +30,7 @@ from pydantic_core import PydanticCustomError
 
 from reconciler.desired import schema_errors, yaml_reader
 from reconciler.features.section import Section, or_else
-from reconciler.model import Finding, Where, closest, error_at, meant
+from reconciler.model import Finding, Where, closest, error_at, meant, paths_in
 
 if TYPE_CHECKING:
     from ipaddress import IPv4Address, IPv6Address
@@ -207,7 +207,7 @@ def schema() -> dict[str, Any]:
 def read(files: Tree, host: str, findings: list[Finding], budget: Budget) -> Flows:
     """Return the flows of a commit for *host*, in the order of its files; append their errors to *findings*."""
     flows: list[Flow] = []
-    for path in sorted(files):
+    for path in paths_in(files, "flows/"):
         if _PATH.fullmatch(path):
             before = len(findings)
             written = yaml_reader.read(path, files[path], findings, budget)

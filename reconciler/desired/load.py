@@ -26,6 +26,7 @@ from reconciler.desired import (
     layout,
     master_d,
     schema_errors,
+    table_files,
     text_faults,
     yaml_memory,
     yaml_reader,
@@ -35,7 +36,7 @@ from reconciler.desired.budget import BoundedFindings, Budget
 from reconciler.desired.causes import without_consequences
 from reconciler.desired.yaml_reader import Document, at
 from reconciler.features.composition import FEATURES
-from reconciler.model import Desired, Finding, SecretName, Table, Where, did_you_mean, error_at, printable
+from reconciler.model import Desired, Finding, SecretName, Table, Where, did_you_mean, error_at, paths_in, printable
 from reconciler.model.errors import InvalidSource
 from reconciler.postfix.table_parts import search
 
@@ -87,19 +88,20 @@ def load(files: Tree, host: str, secrets: Mapping[str, Secret], budget: Budget |
     budget = budget or Budget()
     files, faults = text_faults.clean(files)
     findings = BoundedFindings(budget, faults)
-    findings += layout.misplaced(files, host)
+    ours = layout.of_sites(files)
+    findings += layout.misplaced(files, host, ours)
     findings += deployed.faults(files, secrets)
     findings += layout.unsealed(files, secrets)
     read = partial(_read, files=files, findings=findings, budget=budget)
     base = _base(files, findings, read)
-    hosts = {path: _indented(read(path), findings) for path in sorted(files) if layout.host_in(path)}
+    hosts = {path: _indented(read(path), findings) for path in paths_in(files, "hosts/") if layout.host_in(path)}
     merged = base.copy()
     for path, above in hosts.items():
         if layout.host_in(path) == host:
             _overlay(merged, above)
     own = master_d.read(files, findings, budget, has_stock=master_d.has_stock(merged))
     commit = _Commit(_sealed(files), own)
-    grafted = entries.graft(merged, files, findings, budget)
+    grafted = entries.graft(merged, ours.entries, files, findings, budget)
     before, odd, known = len(findings), _odd(merged), grafted.known
     sections = _judged(merged, odd, commit, findings)
     if len(findings) == before:
@@ -109,11 +111,11 @@ def load(files: Tree, host: str, secrets: Mapping[str, Secret], budget: Budget |
         if layout.host_in(path) != host:
             budget.take_merged(len(base.places) + len(above.places), Where(path))
             findings += _elsewhere(path, base, above, replace(commit, lost=[]))
-    tables = list(layout.read_tables(files, findings, budget))
+    tables = list(table_files.read_tables(files, ours, findings, budget))
     findings += _unknown_secrets(described.secrets(tables), commit.sealed)
     tests = flows.read(files, host, findings, budget)
     if all(one.readable for one in (base, *hosts.values())):
-        findings += layout.unwired(tables, _values([base, *hosts.values()], commit.own))
+        findings += table_files.unwired(tables, _values([base, *hosts.values()], commit.own))
     budget.look()
     told = [_printable(finding) for finding in without_consequences(dict.fromkeys(findings), _STAGES)]
     desired = Desired(
@@ -155,12 +157,11 @@ def _in_yaml(documents: Iterable[Document], host: str) -> Iterator[Allowance]:
 def _in_text(tables: Iterable[AnyTable], files: Tree) -> Iterator[Allowance]:
     """Yield the allowances of the tables and of master.d."""
     for table in tables:
-        if isinstance(table, Table) and not table.pieces:  # its source is the file, and may be large
-            yield from found_in(table.source, table.file) if search(table, MAY_HOLD) else ()
-            continue
+        if isinstance(table, Table) and not search(table, MAY_HOLD):
+            continue  # nor does any of its files, of which there may be thousands
         for path in described.files(table):
             yield from found_in(files[path].read(), path)
-    for path in sorted(filter(master_d.FILE.fullmatch, files)):
+    for path in filter(master_d.FILE.fullmatch, paths_in(files, "master.d/")):
         yield from found_in(files[path].read(), path)
 
 
@@ -346,7 +347,8 @@ def _variants(node: dict[str, Any], schema: dict[str, Any]) -> list[dict[str, An
 
 
 def _sealed(files: Tree) -> list[str]:
-    return sorted(PurePosixPath(path).stem for path in files if re.fullmatch(r"secrets/[^/]+\.age", path))
+    paths = paths_in(files, "secrets/")
+    return sorted(PurePosixPath(path).stem for path in paths if re.fullmatch(r"secrets/[^/]+\.age", path))
 
 
 def _unknown_secrets(used: Iterable[tuple[Where, str]], names: list[str]) -> Iterator[Finding]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from reconciler.features import stock
 from reconciler.features.composition import FEATURES
 from reconciler.features.services import SECTION, MasterFile, Schema
-from reconciler.model import Finding, Where, did_you_mean, error_at, warning_at
+from reconciler.model import Finding, Where, did_you_mean, error_at, paths_in, warning_at
 from reconciler.model.ascii_text import SPACE, split_words
 from reconciler.postfix.syntax import duplicates, is_comment, read_master
 
@@ -29,7 +29,7 @@ FILE = re.compile(r"master\.d/[^/]+\.cf")
 def read(files: Tree, findings: list[Finding], budget: Budget, *, has_stock: bool = True) -> list[Service]:
     """Return the services of master.d by file name; one that Postfix or a feature already defines is a duplicate."""
     own: list[Service] = []
-    for path in sorted(filter(FILE.fullmatch, files)):
+    for path in filter(FILE.fullmatch, paths_in(files, "master.d/")):
         content = files[path].read()
         budget.take_services(content, Where(path))
         text = content.decode("utf-8", "surrogateescape")

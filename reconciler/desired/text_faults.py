@@ -57,9 +57,9 @@ _MERGE = re.compile(rb"^(?:<{7}(?= |\r?$)|\|{7}(?= |\r?$)|={7}(?=\r?$)|>{7}(?= |
 _MARKS = (b"<<<<<<<", b">>>>>>>", b"=======")
 _SHOWN = 6
 _SMALL, _SMALLEST = 1024, 512
-_faultless: Past[bool] = Past(1 << 15)
-"""By the names of blobs: small tables of sites without a fault, which the repository remembers as well."""
-_TABLES, _SITES = "tables/", "sites/"
+_faultless: Past[tuple[frozenset[str], frozenset[str]]] = Past(1)
+"""The names of blobs in the commit that was read last: small tables of sites without a fault, and sites' documents."""
+_TABLES, _SITES, _DOCUMENT = "tables/", "sites/", "/site.yaml"
 
 
 _Judge = Callable[[str], tuple[int, str, str] | None]
@@ -74,26 +74,40 @@ def clean(files: Tree) -> tuple[Tree, list[Finding]]:
     """
     changed: dict[str, File] = {}
     findings: list[Finding] = []
+    known, seen = _faultless.used("") or (frozenset(), frozenset()), (set[str](), set[str]())
     for path, file in files.items():
-        if path.startswith(_SITES) and _faultless.used(file.digest):
+        if not path.startswith(_SITES):
+            _look(path, file, changed, findings)
             continue
-        judge = _kind(path)
-        if judge and not (judge is _yaml and has_read(file)) and not table_memory.known_of(file):
-            content = file.read()
-            if content.isascii() and b"\0" not in content[:2] and not any(_holds(content, mark) for mark in _MARKS):
-                if len(content) <= _SMALLEST and path.startswith(_SITES) and judge is not _yaml:
-                    _faultless.keep(file.digest, True)
-                if len(content) <= _SMALL or path.startswith(_TABLES):
-                    # Thousands of sites have several small files, and each is read several times; a table has the
-                    # bytes of its file.
-                    changed[path] = replace(file, read=partial(bytes, content))
-                if path.startswith(_TABLES):
-                    table_memory.keep(file, content)
-                continue
-            repaired = judge(path, content, findings)
-            if repaired != content:
-                changed[path] = File.of(repaired, file.mode)
+        is_document = path.endswith(_DOCUMENT)
+        if file.digest in known[is_document] or _look(path, file, changed, findings):
+            seen[is_document].add(file.digest)
+    _faultless.keep("", (frozenset(seen[False]), frozenset(seen[True])))
     return ({**files, **changed} if changed else files), findings
+
+
+def _look(path: str, file: File, changed: dict[str, File], findings: list[Finding]) -> bool:
+    """Put a file right, and have its bytes at hand; return whether it need not be looked at again.
+
+    That is so for a document that was read, and for a small table without a fault.
+    """
+    judge = _kind(path)
+    if judge is _yaml and has_read(file):
+        return True
+    if judge is None or table_memory.known_of(file):
+        return False
+    content = file.read()
+    if not content.isascii() or b"\0" in content[:2] or any(_holds(content, mark) for mark in _MARKS):
+        repaired = judge(path, content, findings)
+        if repaired != content:
+            changed[path] = File.of(repaired, file.mode)
+        return False
+    if len(content) <= _SMALL or path.startswith(_TABLES):
+        # Small files are read several times; a table has the bytes of its file.
+        changed[path] = replace(file, read=partial(bytes, content))
+    if path.startswith(_TABLES):
+        table_memory.keep(file, content)
+    return len(content) <= _SMALLEST and judge is not _yaml
 
 
 def _holds(content: bytes, mark: bytes) -> bool:

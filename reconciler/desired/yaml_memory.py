@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from reconciler.desired.budget import Budget
-    from reconciler.model import File, Finding
+    from reconciler.model import File, Finding, Tree
 
 _MOST = 20_000
 _LARGEST = 4096  # bytes of a document that is kept
@@ -58,12 +58,12 @@ def read(path: str, file: File, findings: list[Finding], budget: Budget) -> Docu
     return document
 
 
-def valid(section: str, path: str, file: File, budget: Budget) -> KnownEntry | None:
-    """Return what is known of a file that fits the schema of a section as a whole, or None."""
-    known = _kept.used(file.digest)
-    if known is None or known.section != section:
-        return None
-    budget.take_values(known.places + 1, Where(path))
+def valid(entries: Mapping[yaml_reader.Path, str], files: Tree, budget: Budget) -> dict[yaml_reader.Path, KnownEntry]:
+    """Return what is known of those files that fit the schemas of the entries' sections; *entries* have their paths."""
+    kept = _kept.used_each([files[path].digest for path in entries.values()])
+    known = {entry: one for entry, one in zip(entries, kept, strict=True) if one and one.section == entry[0]}
+    if known:
+        budget.take_known([one.places + 1 for one in known.values()], [entries[entry] for entry in known])
     return known
 
 

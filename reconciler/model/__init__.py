@@ -55,7 +55,7 @@ if TYPE_CHECKING:
     from reconciler.model.revision import Revision
     from reconciler.model.secret import Secret
     from reconciler.model.suggestion import closest, did_you_mean, meant
-    from reconciler.model.tree import BESIDE, Activation, Change, Effect, File, Kind, Plan, Tree
+    from reconciler.model.tree import BESIDE, Activation, Change, Effect, File, Kind, Plan, Tree, paths_in
 
 __all__ = [
     "BESIDE",
@@ -116,6 +116,7 @@ __all__ = [
     "meant",
     "no_services",
     "nothing_mentioned",
+    "paths_in",
     "printable",
     "reading",
     "taking_mail",
@@ -141,7 +142,7 @@ _HOMES = {
         "revision": "Revision",
         "secret": "Secret",
         "suggestion": "closest did_you_mean meant",
-        "tree": "BESIDE Activation Change Effect File Kind Plan Tree",
+        "tree": "BESIDE Activation Change Effect File Kind Plan Tree paths_in",
     }.items()
     for name in names.split(" ")
 }

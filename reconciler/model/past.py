@@ -9,7 +9,7 @@ Known limit: two values that an answer depends on are the same if their hashes o
 from __future__ import annotations
 
 from itertools import compress, count
-from operator import is_not
+from operator import is_not, ne
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 if TYPE_CHECKING:
@@ -54,6 +54,15 @@ class Past(Generic[T]):
         self._values[key] = next(_moments), found[1]
         return found[1]
 
+    def used_each(self, keys: Sequence[Hashable]) -> list[T | None]:
+        """Return the values of several keys, as used() does."""
+        moment, found = next(_moments), list(map(self._values.get, keys))
+        for key, kept in zip(keys, found, strict=True):
+            if kept is not None:
+                self._values.pop(key, None)
+                self._values[key] = moment, kept[1]
+        return [kept and kept[1] for kept in found]
+
     def forget(self) -> None:
         """Drop the value that was used least recently."""
         for key in list(self._values)[:1]:  # a list, because another thread may keep a value meanwhile
@@ -86,32 +95,41 @@ class PastOf(Generic[T]):
 class PastOfEach(Generic[S, T]):
     """What was made of each item of a sequence; of the next sequence, only what was not in it is made anew.
 
-    An item is known by its place in memory alone, where it stays as long as it is in here. What else the values depend
-    on is *given*, and compared. Of thousands of items of which one differs, no other takes a step of Python.
+    An item is known by its place in memory alone, where it stays as long as it is in here, or *by_value*. What else the
+    values depend on is *given*, and compared. Of thousands of items of which one differs, no other takes a step of
+    Python. Of *most* sequences, each with a name, the last is known.
     """
 
-    def __init__(self) -> None:
-        self._past: Past[tuple[Sequence[S], tuple[object, ...], tuple[T, ...]]] = Past(1)
+    def __init__(self, most: int = 1, *, by_value: bool = False) -> None:
+        self._past: Past[tuple[Sequence[S], tuple[object, ...], tuple[T, ...]]] = Past(most)
+        self._differ: Callable[[S, S], bool] = ne if by_value else is_not
+        self._key: Callable[[S], Hashable] = _itself if by_value else id
 
-    def of(self, items: Sequence[S], given: tuple[object, ...], make: Callable[[S], T]) -> tuple[T, ...]:
+    def of(
+        self, items: Sequence[S], given: tuple[object, ...], make: Callable[[S], T], name: Hashable = ""
+    ) -> tuple[T, ...]:
         """Return the value of each item, in their order; *items* must not be changed afterwards."""
-        before, was_given, values = self._past.used(0) or ((), (), ())
+        before, was_given, values = self._past.used(name) or ((), (), ())
         if was_given != given:
             before, values = (), ()
         shorter = min(len(items), len(before))
-        start = _same(items, before, shorter)
-        end = _same(reversed(items), reversed(before), shorter - start)
+        start = self._same(items, before, shorter)
+        end = self._same(reversed(items), reversed(before), shorter - start)
         old, new = len(before) - end, len(items) - end
-        known = dict(zip(map(id, before[start:old]), values[start:old], strict=True))
-        made = [known[id(item)] if id(item) in known else make(item) for item in items[start:new]]
+        known = dict(zip(map(self._key, before[start:old]), values[start:old], strict=True))
+        keys = map(self._key, items[start:new])
+        made = [known[key] if key in known else make(item) for key, item in zip(keys, items[start:new], strict=True)]
         kept = *values[:start], *made, *values[old:]
-        self._past.keep(0, (items, given, kept))
+        self._past.keep(name, (items, given, kept))
         return kept
 
+    def _same(self, one: Iterable[S], other: Iterable[S], most: int) -> int:
+        """Return how many items both begin with, *most* at the most."""
+        return min(next(compress(count(), map(self._differ, one, other)), most), most)
 
-def _same(one: Iterable[object], other: Iterable[object], most: int) -> int:
-    """Return how many items both begin with, *most* at the most."""
-    return min(next(compress(count(), map(is_not, one, other)), most), most)
+
+def _itself(item: Any) -> Any:  # noqa: ANN401 - any value that can be compared
+    return item
 
 
 def condensed(values: tuple[Hashable, ...]) -> tuple[Hashable, ...]:

@@ -54,6 +54,13 @@ class File:
 
 
 Tree = Mapping[str, File]
+
+
+def paths_in(tree: Tree, folder: str) -> list[str]:
+    """Return the paths below a folder, which ends in a slash, in their order."""
+    return sorted(path for path in tree if path.startswith(folder))
+
+
 BESIDE = "../"  # begins the path of a companion's file in a Tree, whose root is Postfix's folder
 
 

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from reconciler.desired.layout import file_of
 from reconciler.desired.move_in import ConfigurationFiles
+from reconciler.desired.table_files import file_of
 from reconciler.features.tables import WIRED
 from reconciler.host.effects import named
 from reconciler.host.mounts import mounts_in

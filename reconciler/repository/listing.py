@@ -1,9 +1,7 @@
 """The files below a tree of a commit, and what is wrong with their names, their kinds and their sizes.
 
-What is below a small folder is remembered by the name of its tree, which says its content: of thousands of sites, a
-commit changes one. What is below a folder of few files is remembered once, with that folder. The commit's own folder is
-always read. Nothing is remembered of a folder in which something is wrong, nor taken from memory where some paths are
-left out.
+Of a folder with many entries it is remembered what is below each of them: of thousands of sites, a commit changes one.
+Nothing is remembered, nor taken from memory, where some paths are left out.
 
 Raises what libgit2 raises, and ValueError for an object that is not a tree.
 
@@ -12,11 +10,12 @@ Known limit: that the blobs of a folder are there is seen when it is listed the 
 
 from __future__ import annotations
 
-import sys
+from functools import partial
+from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
 from reconciler.model import Finding, Where, limits, printable
-from reconciler.model.past import Past
+from reconciler.model.past import PastOfEach
 from reconciler.repository import objects
 
 if TYPE_CHECKING:
@@ -24,9 +23,8 @@ if TYPE_CHECKING:
 
     Without = Callable[[str], bool]
 
-_MOST_KEPT, _SMALL, _FEW = 20_000, 64, 8
+_MOST_FOLDERS, _MANY = 32, 16
 _FOLDER, _LINK, _SUBMODULE = 0o040000, 0o120000, 0o160000  # the modes of git
-_MODES = {mode: mode for mode in (_FOLDER, 0o100644, 0o100755)}  # one number for the thousands of files that have it
 
 
 class BlobAt(NamedTuple):
@@ -39,15 +37,16 @@ class BlobAt(NamedTuple):
 
 
 class _Below(NamedTuple):
-    """What is below a folder, of which nothing is wrong: its files, how many files and folders it has, their paths."""
+    """What is below a folder, or one entry of it: its files, how many files and folders it has, and what is wrong."""
 
     files: tuple[BlobAt, ...]
     entries: int
-    longest: int
+    findings: tuple[Finding, ...] = ()
 
 
-_NOTHING = _Below((), 0, 0)
-_known: Past[_Below] = Past(_MOST_KEPT)
+_LEFT_OUT = _Below((), 0)
+_known: PastOfEach[bytes, _Below] = PastOfEach(_MOST_FOLDERS, by_value=True)
+"""By the paths of folders with many entries: what is below each entry, which says its content."""
 
 
 class _TooManyFiles(Exception):  # noqa: N818 - as in errors.py
@@ -56,64 +55,48 @@ class _TooManyFiles(Exception):  # noqa: N818 - as in errors.py
 
 def listed(handle: objects.Handle, root: str, without: Without | None = None) -> tuple[list[BlobAt], list[Finding]]:
     """Return the files below a tree by their paths, without those that *without* returns True for, and the findings."""
-    walk = _Walk(handle, without)
     try:
-        walk.enter("", root)
+        found = _Walk(handle, without).below("", root)
     except _TooManyFiles as error:
         text = f"more than {limits.ENTRIES} files and folders in one commit"
         return [], [_invalid("too-many-files", str(error).rstrip("/") or ".", text)]
-    findings = walk.findings or list(_too_much(walk.files))
-    return sorted(walk.files), sorted(findings, key=lambda finding: finding.where)
+    files = sorted(found.files)
+    return files, sorted(found.findings or _too_much(files), key=lambda finding: finding.where)
 
 
 class _Walk:
-    """A walk through the folders of one commit; the files and the findings add up."""
+    """A walk through the folders of one commit, which ends when there are too many files and folders."""
 
     def __init__(self, handle: objects.Handle, without: Without | None) -> None:
         self._handle, self._without = handle, without
-        self.files: list[BlobAt] = []
-        self.findings: list[Finding] = []
-        self._entries = 0
+        self._seen = 0
 
-    def enter(self, prefix: str, oid: str) -> None:
-        """Add what is below a folder, whose path with a slash is *prefix*."""
-        is_kept = bool(prefix) and self._without is None
-        known = _known.used(oid) if is_kept else None
-        if known and len(prefix) + known.longest <= limits.PATH:
-            self._count(prefix, known.entries)
-            self.files += [BlobAt(prefix + one.path, one.blob, one.mode, one.size) for one in known.files]
-            return
-        files, entries, findings = len(self.files), self._entries, len(self.findings)
-        below = objects.entries(self._handle, oid)
-        for name, inner, mode in below:
-            self._take(prefix, name, inner, _MODES.get(mode, mode))
-        added = self.files[files:]
-        if is_kept and len(added) <= _SMALL and len(self.findings) == findings:
-            kept = tuple(one._replace(path=sys.intern(one.path[len(prefix) :])) for one in added)
-            longest = max((len(one.path) for one in kept), default=0)
-            for _, inner, mode in below if len(kept) <= _FEW else ():
-                if mode == _FOLDER:
-                    _known.take(inner, _NOTHING)
-            _known.keep(oid, _Below(kept, self._entries - entries, longest))
+    def below(self, prefix: str, oid: str) -> _Below:
+        """Return what is below a folder, whose path with a slash is *prefix*."""
+        rows, look = objects.rows(self._handle, oid), partial(self._entry, prefix)
+        is_known = self._without is None and len(rows) >= _MANY
+        found = _known.of(rows, (), look, prefix) if is_known else list(map(look, rows))
+        files, entries, findings = zip(*found, strict=True) if found else ((), (), ())
+        if (count := sum(entries)) > limits.ENTRIES:
+            raise _TooManyFiles(prefix)
+        return _Below(tuple(chain.from_iterable(files)), count, tuple(chain.from_iterable(findings)))
 
-    def _take(self, prefix: str, name: str, oid: str, mode: int) -> None:
+    def _entry(self, prefix: str, row: bytes) -> _Below:
+        """Return what is below an entry of a folder, with the entry itself."""
+        name, oid, mode = objects.entry(row)
         path = prefix + name
         if self._without is not None and self._without(path):
-            return
-        self._count(prefix, 1)
-        if wrong := _wrong(path, name, mode):
-            self.findings.append(wrong)
-        elif mode == _FOLDER:
-            self.enter(f"{path}/", oid)
-        else:
-            size = objects.size(self._handle, oid)
-            self.files.append(BlobAt(path, oid, mode, size))
-            self.findings += _too_large(path, size)
-
-    def _count(self, prefix: str, more: int) -> None:
-        self._entries += more
-        if self._entries > limits.ENTRIES:
+            return _LEFT_OUT
+        self._seen += 1
+        if self._seen > limits.ENTRIES:
             raise _TooManyFiles(prefix)
+        if wrong := _wrong(path, name, mode):
+            return _Below((), 1, (wrong,))
+        if mode == _FOLDER:
+            files, entries, findings = self.below(f"{path}/", oid)
+            return _Below(files, entries + 1, findings)
+        size = objects.size(self._handle, oid)
+        return _Below((BlobAt(path, oid, mode, size),), 1, tuple(_too_large(path, size)))
 
 
 # ---- what is wrong ---------------------------------------------------------------------------------------------------

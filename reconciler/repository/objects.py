@@ -12,12 +12,14 @@ from __future__ import annotations
 import hashlib
 import heapq
 import re
+import stat
 import zlib
+from functools import lru_cache
 from itertools import count
 from pathlib import Path
 
 import pygit2
-from pygit2.enums import ObjectType
+from pygit2.enums import FileMode, ObjectType
 
 from reconciler.model import Where, error_at, limits
 from reconciler.model.errors import InvalidSource
@@ -28,6 +30,7 @@ _MOST_TAGS, _DIGITS = 8, 20
 _NEW, _OLD = 1, 2  # which of two commits leads to a third
 _LOOSE = re.compile(rb"([a-z]+) ([0-9]+)\0")
 _HEADER = 32  # bytes, in which the header of an object is
+_NAME_BYTES = 20
 
 
 Handle = pygit2.Repository
@@ -116,15 +119,32 @@ def commit_in(handle: pygit2.Repository, oid: pygit2.Oid | str) -> pygit2.Commit
     return None
 
 
-def entries(handle: pygit2.Repository, oid: str) -> list[tuple[str, str, int]]:
-    """Return the name, the object and the mode of each entry of a list of files."""
+def rows(handle: pygit2.Repository, oid: str) -> list[bytes]:
+    """Return the entries of a list of files as git writes them; entry() reads one."""
     tree = whole(handle, oid)[oid]
     if not isinstance(tree, pygit2.Tree):
         raise ValueError(f"object {oid} is not a tree")  # noqa: TRY004 - damage, as whole() reports it
-    return [
-        ((entry.raw_name or b"").decode("utf-8", "backslashreplace"), str(entry.id), int(entry.filemode))
-        for entry in tree
-    ]
+    raw, found, start = tree.read_raw(), list[bytes](), 0
+    while start < len(raw):
+        end = raw.index(b"\0", start) + 1 + _NAME_BYTES
+        found.append(raw[start:end])
+        start = end
+    return found
+
+
+def entry(row: bytes) -> tuple[str, str, int]:
+    """Return the name, the object and the mode of an entry, of the modes that git has today."""
+    mode, _, name = row[: -_NAME_BYTES - 1].partition(b" ")
+    return name.decode("utf-8", "backslashreplace"), row[-_NAME_BYTES:].hex(), _mode(mode)
+
+
+@lru_cache(maxsize=16)
+def _mode(octal: bytes) -> int:
+    """Return a mode as libgit2 tells it: a file of old may have other permissions than the two of today."""
+    mode = int(octal, 8)
+    if stat.S_IFMT(mode) in {FileMode.TREE, FileMode.LINK, FileMode.COMMIT}:
+        return stat.S_IFMT(mode)
+    return int(FileMode.BLOB_EXECUTABLE if mode & stat.S_IXUSR else FileMode.BLOB)
 
 
 def size(handle: pygit2.Repository, oid: str) -> int:

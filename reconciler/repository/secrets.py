@@ -71,7 +71,8 @@ def open_secrets(tree: Tree, identity: Path) -> tuple[dict[str, Secret], list[Fi
     """Open every secrets/NAME.age and files/PATH.age of a commit; return the secrets by name."""
     opened: dict[str, Secret] = {}
     findings: list[Finding] = []
-    sealed = {match[1]: path for path in tree if (match := _FILE.fullmatch(path))}
+    named = (path for path in tree if path.endswith(".age"))
+    sealed = {match[1]: path for path in named if (match := _FILE.fullmatch(path))}
     for name, path in sorted(sealed.items()):
         try:
             content = _opened(tree[path], str(_identity(identity)))

@@ -24,7 +24,7 @@ from reconciler.features.domains import Domain, mail_domains
 from reconciler.features.secret_names import one_secret
 from reconciler.features.section import Section
 from reconciler.features.sites import owner_of, sites_in
-from reconciler.model import Finding, SecretName, Where, error_at, limits
+from reconciler.model import Finding, SecretName, Where, error_at, limits, paths_in
 from reconciler.postfix.scopes import Scope, every_scope
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ class Templates:
 
 def read_templates(files: Tree) -> Templates:
     """Return the templates among the files of a commit."""
-    templates = {match[1]: files[path] for path in sorted(files) if (match := _TEMPLATE.fullmatch(path))}
+    templates = {match[1]: files[path] for path in paths_in(files, "dns/") if (match := _TEMPLATE.fullmatch(path))}
     return Templates({name: file.read().decode("utf-8", "replace") for name, file in templates.items()})
 
 

@@ -131,8 +131,8 @@ def test_the_clock_is_looked_at_as_often_as_something_was_taken() -> None:
 
     budget = Budget(read)
     for _ in range(4096):
-        budget.take_lines(2, Where("tables/a"))
-    budget.take_lines(5001, Where("tables/b"))
+        budget.take_lines([2], ["tables/a"])
+    budget.take_lines([5001], ["tables/b"])
     assert 30 < len(looked_at) < 40
 
 
@@ -175,10 +175,10 @@ def test_one_value_that_is_too_large_is_found_at_its_line() -> None:
 
 def test_a_budget_is_for_one_commit() -> None:
     budget = Budget()
-    budget.take_lines(limits.LINES // 2 + 1, Where("tables/a"))
+    budget.take_lines([limits.LINES // 2 + 1], ["tables/a"])
     with pytest.raises(InvalidSource):
-        budget.take_lines(limits.LINES // 2 + 1, Where("tables/b"))
-    Budget().take_lines(limits.LINES // 2 + 1, Where("tables/b"))
+        budget.take_lines([limits.LINES // 2 + 1], ["tables/b"])
+    Budget().take_lines([limits.LINES // 2 + 1], ["tables/b"])
 
 
 def test_ten_thousand_sites_are_within_the_limits(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -201,4 +201,4 @@ def test_ten_thousand_sites_are_within_the_limits(monkeypatch: pytest.MonkeyPatc
 def test_a_table_of_two_million_entries_is_within_the_limits() -> None:
     row = len(with_table(1000)["tables/virtual"]) / 1000
     assert 2_000_000 * row <= limits.BYTES
-    Budget().take_lines(2_000_001, Where("tables/virtual"))
+    Budget().take_lines([2_000_001], ["tables/virtual"])

@@ -34,13 +34,6 @@ def test_a_file_that_nothing_could_read_is_refused(path: str, rule: str) -> None
     assert [one.rule for one in load_findings("hostname: a.b\n", {path: "hostname: a.b\n"})] == [rule]
 
 
-def test_one_name_with_two_types_is_refused() -> None:
-    used = "hostname: a.b\nparameters: {x_maps: 'table:x'}\n"
-    [told] = load_findings(used, {"tables/x": "", "tables/x.pcre": ""})
-
-    assert told.rule == "ambiguous-table"
-
-
 def test_a_folder_with_a_slip_in_its_name_is_a_warning() -> None:
     desired = load(file_tree({"mail.yaml": "hostname: a.b\n", "table/x": "a b\n"}), "mx1", {})
 
@@ -77,32 +70,6 @@ def test_a_file_of_postfix_in_a_place_that_nothing_reads_is_a_warning(path: str,
     found = load_commit("hostname: a.b\n", **{path: ""}).findings
 
     assert [meant in one.text for one in found] == ([True] if meant else [])
-
-
-def test_a_table_that_a_value_of_any_host_or_service_names_is_used() -> None:
-    files = {
-        "tables/a": "", "tables/b.pcre": "", "tables/c": "", "tables/d": "",
-        "hosts/other.yaml": "parameters: {smtpd_client_restrictions: 'check_client_access table:b'}\n",
-        "master.d/x.cf": "2525 inet n - n - - smtpd\n  -o relay_clientcerts=lmdb:$config_directory/c\n",
-    }  # fmt: skip
-    found = load_commit("parameters: {mynetworks: 'table:a', smtpd_milter_maps: 'table:d'}\n", **files).findings
-
-    assert [one.rule for one in found if one.rule == "unused-table"] == []
-
-
-def test_a_table_that_no_value_names_and_that_almost_wires_itself_is_a_warning() -> None:
-    files = {"tables/transports": "", "tables/alias": "", "tables/sender_access": "", "tables/generics": ""}
-    used = "parameters: {smtp_generic_maps: 'table:generics'}\n"
-
-    assert [one.text for one in load_commit(used, **files).findings] == [
-        "nothing uses table alias; did you mean aliases, which is alias_maps?",
-        "nothing uses table sender_access: no setting names table:sender_access",
-        "nothing uses table transports; did you mean transport, which is transport_maps?",
-    ]
-
-
-def test_a_table_about_passwords_is_not_one_of_them() -> None:
-    assert "password_reset_senders" in load_commit("hostname: a.b\n", **{"tables/password_reset_senders": ""}).tables
 
 
 def test_a_secret_is_sealed_and_other_files_beside_it_are_for_people() -> None:

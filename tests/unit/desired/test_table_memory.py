@@ -8,7 +8,8 @@ import pytest
 
 from reconciler.desired import table_memory
 from reconciler.desired.budget import Budget
-from reconciler.desired.layout import read_tables
+from reconciler.desired.layout import of_sites
+from reconciler.desired.table_files import read_tables
 from reconciler.desired.text_faults import clean
 from reconciler.model import File, Finding, Table
 from reconciler.model.past import Past
@@ -34,7 +35,7 @@ def table_of(file: File, path: str = PATH) -> Table:
     """Return the table of a commit with that file alone."""
     files, findings = clean({path: file})
     assert not findings
-    (table,) = read_tables(files, list[Finding](), Budget())
+    (table,) = read_tables(files, of_sites(files), list[Finding](), Budget())
     assert isinstance(table, Table)
     return table
 
@@ -81,7 +82,8 @@ def test_only_a_large_table_without_a_fault_is_known(
 def test_a_table_of_several_files_is_read(kept: Past[table_memory.KnownFile]) -> None:
     files = {PATH: File.of(ROWS), "sites/site1/tables/virtual": File.of(b"a@b.example c@d.example\n")}
     for _ in range(2):
-        (table,) = read_tables(clean(files)[0], list[Finding](), Budget())
+        cleaned, _ = clean(files)
+        (table,) = read_tables(cleaned, of_sites(cleaned), list[Finding](), Budget())
         assert isinstance(table, Table)
         assert table.source == ROWS + b"a@b.example c@d.example\n"
         assert table.pieces == ((1, PATH), (10_001, "sites/site1/tables/virtual"))

@@ -129,6 +129,15 @@ def test_items_that_are_equal_but_not_the_same_are_made_anew() -> None:
     assert past.of([one, equal], (), lambda _: next(numbers)) == (2, 1)
 
 
+def test_items_may_be_known_by_their_values() -> None:
+    past, made = PastOfEach[str, None](by_value=True), list[str]()
+
+    past.of(["one", "two"], (), made.append)
+    past.of(["two", "three", "one"], (), made.append)
+
+    assert made == ["one", "two", "three"]
+
+
 def test_with_something_else_given_each_item_is_made_anew() -> None:
     past, items = PastOfEach[str, str](), ["a", "b"]
 

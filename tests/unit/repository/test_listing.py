@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
 from reconciler.model import limits
 from reconciler.model.errors import InvalidSource
-from reconciler.model.past import Past, forget_oldest
-from reconciler.repository import listing, objects
+from reconciler.model.past import forget_oldest
+from reconciler.repository import objects
 from tests.unit.repositories import bare, commit
 
 if TYPE_CHECKING:
@@ -60,25 +60,17 @@ def test_of_many_folders_only_those_that_differ_are_read(
     repository: Repository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     trees: list[str] = []
-    entries = objects.entries
+    rows = objects.rows
 
-    def told(handle: objects.Handle, oid: str) -> list[tuple[str, str, int]]:
+    def told(handle: objects.Handle, oid: str) -> list[bytes]:
         trees.append(oid)
-        return entries(handle, oid)
+        return rows(handle, oid)
 
-    monkeypatch.setattr(objects, "entries", told)
+    monkeypatch.setattr(objects, "rows", told)
     repository.read(repository.revision(commit(repository.path, SITES)))
     trees.clear()
     repository.read(repository.revision(commit(repository.path, {**SITES, "sites/site3/site.yaml": "other"})))
     assert len(trees) == 4, "the commit's own, sites/, sites/site3/ and its tables/"
-
-
-def test_a_folder_below_one_of_few_files_is_not_remembered_by_itself(
-    repository: Repository, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(listing, "_known", past := Past[Any](200))
-    repository.read(repository.revision(commit(repository.path, SITES)))
-    assert len(past) == 1 + 29, "sites/ and each site"
 
 
 def test_the_same_folder_counts_at_each_of_its_places(repository: Repository, monkeypatch: pytest.MonkeyPatch) -> None:

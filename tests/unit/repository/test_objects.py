@@ -8,10 +8,13 @@ import subprocess
 import zlib
 from typing import TYPE_CHECKING
 
+import pygit2
 import pytest
+from pygit2.enums import ObjectType
 
 from reconciler.model import limits
 from reconciler.model.errors import InvalidSource, Unavailable
+from reconciler.repository import objects
 from tests.unit.repositories import bare, commit, git
 
 if TYPE_CHECKING:
@@ -150,3 +153,20 @@ def test_a_damaged_file_is_told_and_not_read(tmp_path: Path, inflated: bytes, to
     loose.write_bytes(zlib.compress(inflated))
     with pytest.raises(Unavailable, match=told):
         file.read()
+
+
+@pytest.mark.parametrize("mode", ["40000", "100644", "100664", "100755", "100775", "100600", "120000", "160000"])
+def test_entries_are_read_as_libgit2_reads_them(tmp_path: Path, mode: str) -> None:
+    handle = pygit2.Repository(str(bare(tmp_path / "r.git").path))
+    blob = handle.create_blob(b"\0\n")
+    names = [b"a", b"a b", b"a\n", b"caf\xe9", "café".encode()]
+    raw = b"".join(mode.encode() + b" " + name + b"\0" + blob.raw for name in sorted(names))
+    oid = handle.odb.write(ObjectType.TREE, raw)
+    tree = handle[oid]
+    assert isinstance(tree, pygit2.Tree)
+
+    read = [objects.entry(row) for row in objects.rows(handle, str(oid))]
+
+    assert read == [
+        ((one.raw_name or b"").decode("utf-8", "backslashreplace"), str(one.id), int(one.filemode)) for one in tree
+    ]
