@@ -8,16 +8,21 @@ to remove a service changes one piece, until there are twice or half as many. Ra
 from __future__ import annotations
 
 import re
+import sys
 import zlib
 from bisect import bisect_right
 from collections import Counter
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import accumulate
 from typing import TYPE_CHECKING, NamedTuple
 
-from reconciler.model.ascii_text import SPACE, split_lines, split_words
+from reconciler.model.ascii_text import SPACE, split_words
+from reconciler.model.past import PastOfEach
 from reconciler.postfix.vocabulary import PER_SERVICE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Collection, Iterator, Sequence
 
 WHOLE = 200
 """The services of a file that is not cut."""
@@ -31,52 +36,73 @@ _EQUALS, _BREAKS = re.compile(f"[{SPACE}]*="), frozenset(f"{SPACE}=")
 _SUFFIXES = tuple(f"_{suffix}" for suffix in (*PER_SERVICE, "time_limit"))
 
 
-class Piece(NamedTuple):
-    """Some services of a master.cf; *starts* has the line in *text* and in the whole file of each.
+_NEXT = re.compile(r"\n(?![# \t\r\n]|\Z)")
+"""Where a service ends: the next line is not empty, no comment, and continues nothing."""
+_WORD = re.compile(f"[^{SPACE}]+")
+
+
+class _Entry(NamedTuple):
+    """A service of the file, with all lines up to the next one; the first also has what comes before it."""
+
+    name: str
+    line: int
+    text: str
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Some services of a master.cf.
 
     Two pieces have one *form* if they differ in names, tags, and addresses of services alone, of which postconf(1) says
     nothing.
     """
 
-    text: str
-    starts: tuple[tuple[int, int], ...]
+    entries: Sequence[_Entry]
     form: str = ""
+
+    @cached_property
+    def text(self) -> str:
+        """The piece as a file."""
+        return "\n".join(entry.text for entry in self.entries) + "\n"
+
+    @cached_property
+    def _starts(self) -> list[int]:
+        """The line of the text at which each service begins."""
+        return list(accumulate((entry.text.count("\n") + 1 for entry in self.entries), initial=1))
 
     def line(self, number: int) -> int:
         """Return the line of the whole file for a line of the text."""
-        place = bisect_right(self.starts, number, key=lambda start: start[0]) - 1
-        return self.starts[place][1] + number - self.starts[place][0] if place >= 0 else 1
+        place = min(bisect_right(self._starts, number), len(self.entries)) - 1
+        return self.entries[place].line + number - self._starts[place] if place >= 0 else 1
 
 
-class _Entry(NamedTuple):
-    name: str
-    line: int
-    lines: list[str]
+_forms: PastOfEach[int, str] = PastOfEach(by_value=True)
+"""By the hashes of services' texts: their forms, of which those that are alike have the very same."""
 
 
 def pieces(main: str, master: str) -> list[Piece]:
     """Return the pieces of a master.cf beside a main.cf; one, the file itself, if it is not large."""
     entries = _entries(master)
     if len(entries) <= WHOLE:
-        return [Piece(master, ((1, 1),))]
+        return [Piece([_Entry("", 1, master.removesuffix("\n"))])]
     names = Counter(entry.name for entry in entries)
     named = _named(set(names), main, master)
+    own = _forms_of(entries, named)
     # An entry may replace another of its name, which is in its piece.
-    own = [_form(entry, named) for entry in entries]
     forms = [form if names[entry.name] == 1 else entry.name for entry, form in zip(entries, own, strict=True)]
     usual = {form for form, count in Counter(forms).items() if count > _SIZE and form not in names}
     # Services of usual forms are apart, so that many pieces have one form.
     first, count = (_pieces_for(sum((form in usual) == is_usual for form in forms)) for is_usual in (False, True))
     found: list[list[tuple[_Entry, str]]] = [[] for _ in range(first + count)]
-    for entry, form, own_form in zip(entries, forms, own, strict=True):
-        number = zlib.crc32(entry.name.encode("utf-8", "surrogateescape"))
+    numbers = [zlib.crc32(entry.name.encode("utf-8", "surrogateescape")) for entry in entries]
+    for entry, form, own_form, number in zip(entries, forms, own, numbers, strict=True):
         own_place = first + number % count if form in usual else number % first
         found[own_place].append((entry, own_form))
         if entry.name in named:
             bare = _bare(entry)
             for place in {*range(first + count)} - {own_place}:
                 found[place].append((bare, _form(bare, named)))
-    return [_joined(part) for part in found if part]
+    return [_piece(part) for part in found if part]
 
 
 def _pieces_for(services: int) -> int:
@@ -84,16 +110,14 @@ def _pieces_for(services: int) -> int:
 
 
 def _entries(master: str) -> list[_Entry]:
-    """Return the services with all lines up to the next one; what comes before the first belongs to it."""
-    entries: list[_Entry] = []
-    before: list[str] = []
-    for number, line in enumerate(split_lines(master), 1):
-        if line[:1] in ("", "#", " ", "\t", "\r"):
-            (entries[-1].lines if entries else before).append(line)
-        else:
-            lines = [*before, line] if not entries else [line]
-            entries.append(_Entry(split_words(line)[0], number - len(lines) + 1, lines))
-    return entries
+    """Return the services of a file in their order."""
+    texts = _NEXT.split(master.removesuffix("\n"))
+    before = texts.pop(0) if len(texts) > 1 and texts[0][:1] in ("", "#", " ", "\t", "\r", "\n") else None
+    names = [found[0] if (found := _WORD.search(text)) else "" for text in texts]
+    if before is not None:
+        texts[0] = f"{before}\n{texts[0]}"
+    lines = accumulate((text.count("\n") + 1 for text in texts), initial=1)
+    return list(map(_Entry, names, lines, texts))
 
 
 def _named(services: set[str], main: str, master: str) -> set[str]:
@@ -116,23 +140,25 @@ def _before(text: str, suffix: str) -> Iterator[str]:
 
 def _bare(entry: _Entry) -> _Entry:
     """Return a service without its options; one that is not written on one line up to its command stays as it is."""
-    line = next(line for line in entry.lines if line.startswith(entry.name))
+    line = next((line for line in entry.text.split("\n") if line.startswith(entry.name)), "")
     fields = split_words(line)[:_FIELDS]
-    return entry._replace(lines=[" ".join(fields)]) if len(fields) == _FIELDS else entry
+    return entry._replace(text=" ".join(fields)) if len(fields) == _FIELDS else entry
 
 
-def _joined(part: Iterable[tuple[_Entry, str]]) -> Piece:
+def _piece(part: list[tuple[_Entry, str]]) -> Piece:
     entries, forms = zip(*part, strict=True)
-    starts, number = list[tuple[int, int]](), 1
-    for entry in entries:
-        starts.append((number, entry.line))
-        number += len(entry.lines)
-    text = "\n".join(line for entry in entries for line in entry.lines) + "\n"
     is_plain = len({entry.name for entry in entries}) == len(entries)  # else an entry may replace another
-    return Piece(text, tuple(starts), "\n".join(sorted(set(forms))) if is_plain else text)
+    return Piece(entries, "\n".join(sorted(set(forms)) if is_plain else [entry.text for entry in entries]))
 
 
-def _form(entry: _Entry, named: set[str]) -> str:
+def _forms_of(entries: list[_Entry], named: Collection[str]) -> tuple[str, ...]:
+    """Return the form of each service; those that no commit changed since have it from memory."""
+    by_hash = {hash(entry.text): entry for entry in entries}
+    hashes = [hash(entry.text) for entry in entries]
+    return _forms.of(hashes, (named,), lambda one: sys.intern(_form(by_hash[one], named)))
+
+
+def _form(entry: _Entry, named: Collection[str]) -> str:
     """Return a service as all those are that differ in their names, tags and addresses alone."""
-    text = "".join(_PLAIN.split("\n".join(entry.lines)))  # the parts between the values, and the names before them
+    text = "".join(_PLAIN.split(entry.text))  # the parts between the values, and the names before them
     return text if entry.name in named or not text.startswith(entry.name) else text[len(entry.name) :]

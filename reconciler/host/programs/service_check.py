@@ -45,7 +45,8 @@ _AGE = 10.0
 _LINE = re.compile(r"(?<=line )[0-9]+", re.ASCII)
 _UNUSED = re.compile(r"/main\.cf: unused parameter: ", re.ASCII)
 # postconf opens these by their absolute path, and complains about what they set.
-_DEFINED = re.compile(r"\b(?:ldap|mongodb|mysql|pgsql|sqlite):([^\s,{}]+)", re.ASCII)
+_SERVERS = ("ldap", "mongodb", "mysql", "pgsql", "sqlite")
+_DEFINED = re.compile(rf"\b(?:{'|'.join(_SERVERS)}):([^\s,{{}}]+)", re.ASCII)
 _OWN_FOLDER = re.compile(r"\$(?:config_directory\b|\{config_directory\}|\(config_directory\))", re.ASCII)
 _silent: dict[Hashable, None] = {}  # the oldest first
 
@@ -53,7 +54,8 @@ _silent: dict[Hashable, None] = {}  # the oldest first
 def ask(host: Host, directory: Path, files: Mapping[str, str], installed: Hashable) -> list[Completed]:
     """Return what postconf says with OPTIONS, one or both, or EVALUATED; *files* are main.cf and master.cf."""
     parts = pieces(files[_MAIN], files[_MASTER])
-    defined = {name for text in files.values() for name in _DEFINED.findall(text)}
+    on_servers = [text for text in files.values() if any(f"{server}:" in text for server in _SERVERS)]
+    defined = {name for text in on_servers for name in _DEFINED.findall(text)}
     beside = (installed, os.uname().nodename, _digest(files[_MAIN]), _definitions(directory, defined))
     if len(parts) == 1:
         return _said_of_all(host, directory, (*beside, _digest(files[_MASTER])))
