@@ -48,8 +48,6 @@ T = TypeVar("T")
 MAX_SHOWN = 200  # characters of an author or a subject
 _FULL_NAME = re.compile(r"[0-9a-f]{40}")
 NOTES = "refs/notes/reconciler"
-_MOST_KEPT, _SMALL = 20_000, 512  # bytes
-_small: Past[bytes] = Past(_MOST_KEPT)
 # What lies between two commits never changes, and each step of a pass asks for it.
 _between: Past[tuple[Revision, ...]] = Past(8)
 _ancestors: Past[bool] = Past(8)
@@ -302,17 +300,10 @@ class Repository:
         return handle
 
     def _content(self, oid: str, path: str) -> bytes:
-        """Return the content of a blob; that of a small one is remembered, because each site has some.
-
-        That of YAML is not: who reads it remembers what it says.
-        """
-        if (known := _small.used(oid)) is not None:
-            return known
+        """Return the content of a blob; who reads many of them remembers what they say."""
         content = self._ask(lambda handle: objects.blob(handle, oid))
         if content is None:
             raise self._unavailable(f"object {oid} of {path} is not a file")
-        if len(content) <= _SMALL and not path.endswith(".yaml"):
-            _small.keep(oid, content)
         return content
 
     def _reason(self, error: Exception) -> str:

@@ -7,20 +7,23 @@ ValueError for a value that no rule refused but no writer can write.
 
 from __future__ import annotations
 
-import functools
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING
 
 from jinja2 import DictLoader, Environment, StrictUndefined
 
 from reconciler.model import BESIDE, File
+from reconciler.model.past import PastOfEach
 from reconciler.postfix.syntax import folded, read_master, show_service, write_override
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from reconciler.model import Contribution, Parameter, Table, Tree
+    from reconciler.model import Contribution, Parameter, Service, Table, Tree
 
-MASTER = "master.cf"
+MASTER, _SERVICE = "master.cf", "service.j2"
+_services: PastOfEach[Service, str] = PastOfEach()
+"""The text of each service in master.cf."""
 
 
 def render(merged: Contribution, templates: Mapping[str, str]) -> Tree:
@@ -44,7 +47,7 @@ def render(merged: Contribution, templates: Mapping[str, str]) -> Tree:
     }
 
 
-@functools.lru_cache(maxsize=2)
+@lru_cache(maxsize=2)
 def _environment(templates: tuple[tuple[str, str], ...]) -> Environment:
     environment = Environment(
         loader=DictLoader(dict(templates)), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
@@ -56,7 +59,12 @@ def _environment(templates: tuple[tuple[str, str], ...]) -> Environment:
 
 def _text(environment: Environment, name: str, merged: Contribution) -> str:
     parameters = sorted(merged.parameters.values(), key=_order)
-    return environment.get_template(name).render(parameters=parameters, services=merged.entries)
+    services = _services.of(merged.entries, (environment,), partial(_service, environment))
+    return environment.get_template(name).render(parameters=parameters, services=services)
+
+
+def _service(environment: Environment, service: Service) -> str:
+    return environment.get_template(_SERVICE).render(service=service)
 
 
 def _is_whole(merged: Contribution) -> bool:

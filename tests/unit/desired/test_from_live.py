@@ -14,9 +14,8 @@ from reconciler.model import File, Tree
 from reconciler.postfix.syntax import read_main, read_master, show_service
 from tests.unit.host_facts import HOST
 
-TEMPLATES = {
-    f"postfix/{path.name}": path.read_text() for path in (Path(__file__).parents[3] / "templates/postfix").iterdir()
-}
+SHIPPED = Path(__file__).parents[3] / "templates"
+TEMPLATES = {str(path.relative_to(SHIPPED)): path.read_text() for path in SHIPPED.rglob("*.j2")}
 INPUTS = HostInputs(facts=HOST, templates=TEMPLATES, secrets={})
 MAIL = """\
 # The mail of the company

@@ -148,7 +148,8 @@ def test_bad_input_is_refused_with_its_place(section: str, text: str) -> None:
 
 
 def test_a_plan_shows_its_lines_but_never_a_secret() -> None:
-    templates = {f"postfix/{path.name}": path.read_text() for path in (shipped("templates") / "postfix").iterdir()}
+    root = shipped("templates")
+    templates = {str(path.relative_to(root)): path.read_text() for path in root.rglob("*.j2")}
     before, after = (render(composed(known=ONE, signs=secret), templates) for secret in (SIGNS, "n" * 24))
     (change,) = diff(before, after).changes
     assert (change.what, change.before, change.after) == ("../postsrsd/secret", "(secret)", "(secret)")

@@ -13,7 +13,7 @@ import pytest
 from reconciler.host.effects import Host
 from reconciler.model import limits
 from reconciler.model.errors import InvalidSource, Unavailable
-from reconciler.repository import objects, repo
+from reconciler.repository import repo
 from reconciler.repository.repo import NoBranch, Repository, UnknownRevision
 from tests.unit.other_users import NOBODY
 from tests.unit.repositories import bare, commit, commit_tree, git
@@ -55,22 +55,6 @@ def test_a_commit_is_read_from_its_objects(tmp_path: Path) -> None:
     assert {path: file.read().decode() for path, file in tree.items()} == FILES
     assert tree["mail.yaml"].digest == git(repository.path, "rev-parse", f"{oid}:mail.yaml")
     assert tree["mail.yaml"].mode == 0o100644
-
-
-def test_the_content_of_a_small_file_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    repository = bare(tmp_path / "r.git")
-    texts = {"a": f"{tmp_path}", "sites/site1/site.yaml": f"{tmp_path} ", "large": f"{tmp_path}" * 100}
-    read, blob_of = list[str](), objects.blob
-
-    def told(handle: objects.Handle, oid: str) -> bytes | None:
-        read.append(oid)
-        return blob_of(handle, oid)
-
-    tree = repository.read(repository.revision(commit(repository.path, texts)))
-    monkeypatch.setattr(objects, "blob", told)
-    for _ in range(2):
-        assert {path: file.read().decode() for path, file in tree.items()} == texts
-    assert [read.count(tree[path].digest) for path in texts] == [1, 2, 2], "what YAML says is kept in another place"
 
 
 def test_a_branch_that_is_unborn_or_deleted_has_no_tip(tmp_path: Path) -> None:

@@ -18,6 +18,8 @@ GOLDEN = ROOT / "tests" / "golden"
 TEMPLATES = {
     str(path.relative_to(ROOT / "templates")): path.read_text() for path in sorted((ROOT / "templates").rglob("*.j2"))
 }
+MAIL = {"mail.yaml": "hostname: mx1.example.com\n"}
+SITE = "domains: [d{0}.test]\ndelivery: {{address: 192.0.2.{0}, helo: mail.d{0}.test}}\n"
 
 
 def rendered(files: dict[str, str]) -> Tree:
@@ -119,3 +121,15 @@ def test_null_removes_a_stock_service() -> None:
 
     assert not any(line.startswith("smtp  inet") for line in lines)
     assert "lmtp  unix  -  -  n  -  7  lmtp" in lines
+
+
+def test_a_service_that_differs_is_written_anew_and_the_others_as_before() -> None:
+    sites = {f"sites/site{one}/site.yaml": SITE.format(one) for one in range(1, 30)}
+    whole = rendered({**MAIL, **sites})["master.cf"].lines()
+
+    changed = rendered({**MAIL, **sites, "sites/site7/site.yaml": SITE.format(77)})["master.cf"].lines()
+
+    assert [line for line in changed if line not in whole] == [
+        "    -o smtp_helo_name=mail.d77.test", "    -o smtp_bind_address=192.0.2.77"
+    ]  # fmt: skip
+    assert rendered({**MAIL, **sites})["master.cf"].lines() == whole
