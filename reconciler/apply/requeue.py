@@ -9,6 +9,7 @@ pattern sent there waits for its next attempt. Of very many messages, the oldest
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,7 @@ from reconciler.host.programs import postfix, postqueue
 from reconciler.model import Finding, Kind, Severity, Where
 from reconciler.model.ascii_text import SPACE
 from reconciler.model.errors import ReconcilerError
-from reconciler.postfix.tables import Entries, entry_lines, is_plain, table_of
+from reconciler.postfix.tables import Entries, is_plain, table_of
 
 if TYPE_CHECKING:
     from reconciler.host.effects import Host
@@ -67,8 +68,13 @@ def _naming(table: Table, names: set[str]) -> Table:
     """Return a table with those entries alone that contain one of the names, where each line is an entry."""
     if not is_plain(table.source):
         return table
-    wanted = [name.encode("utf-8", "surrogateescape") for name in names]
-    lines = (line for line in entry_lines(table.source) if any(name in line for name in wanted))
+    wanted = "|".join(map(re.escape, sorted(names))).encode("utf-8", "surrogateescape")
+    source, lines, end = table.source, list[bytes](), -1
+    for match in re.finditer(wanted, table.source):
+        if match.start() > end:
+            start, end = source.rfind(b"\n", 0, match.start()) + 1, source.find(b"\n", match.end())
+            end = end if end >= 0 else len(source)
+            lines.append(source[start:end])
     return replace(table, source=b"\n".join(lines))
 
 

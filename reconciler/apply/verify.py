@@ -17,6 +17,7 @@ from __future__ import annotations
 import re
 import time
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from reconciler.apply.compare import AS_BEFORE, WAITS, MailAnswers, compare, summary
@@ -26,11 +27,12 @@ from reconciler.host import facts
 from reconciler.host.programs import postconf, postfix
 from reconciler.host.programs.vocabulary import quotable
 from reconciler.model import Finding, Severity, Where, in_tls, taking_mail
+from reconciler.model.past import PastOfEach
 from reconciler.postfix.log import fatal_lines, since_activation, steady, warning_lines
 from reconciler.postfix.replies import Meaning, meaning
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Sequence
+    from collections.abc import Collection, Iterator, Sequence
 
     from reconciler.apply.compare import Worse
     from reconciler.apply.conversations import Problem, Visit
@@ -48,6 +50,7 @@ THROTTLING = "bad command startup -- throttling"
 """The end of master's line about a service that it starts no process of for a while."""
 _OF_BEFORE = re.compile(rf'{THROTTLING}$|service is not configured for table "[^"]*"$')
 """What processes of before the activation may cause: an old proxymap(8) refuses a table that it does not know."""
+_own_names: PastOfEach[Service, tuple[str, ...]] = PastOfEach()
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,10 +279,14 @@ def faults_before(
     return frozenset((line.tag, steady(line.text)) for line in lines)
 
 
-def log_names(instance: postfix.Instance, services: Iterable[Service]) -> set[str]:
+def log_names(instance: postfix.Instance, services: Sequence[Service]) -> set[str]:
     """Return the syslog_name of an instance and those of its services, of which there may be thousands."""
-    own = {one.value for service in services for one in service.overrides if one.name == "syslog_name" and one.value}
+    own = set(chain.from_iterable(_own_names.of(services, (), _names_of)))
     return own | {instance.values["syslog_name"]}
+
+
+def _names_of(service: Service) -> tuple[str, ...]:
+    return tuple(one.value for one in service.overrides if one.name == "syslog_name" and one.value)
 
 
 def _is_stopping(line: LogLine) -> bool:
