@@ -13,12 +13,12 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
-from reconciler.model.past import Past, PastOf
+from reconciler.model.past import Past, PastOfEach
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Iterable
+    from collections.abc import Callable, Hashable, Iterable, Sequence
 
     from reconciler.model import Contribution, Facts, Service
     from reconciler.model.facts import ByText
@@ -37,10 +37,23 @@ _HOST_NAME = re.compile(r"[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+", re.ASCII)
 _PLAIN_TAG = re.compile(r"[A-Za-z0-9/._-]+", re.ASCII)
 _IN_GENERAL = {None: "\0name", False: "\0address", True: "\0loopback"}
 """What stands for a plain value in a kind: a text that no value is."""
-_kinds: PastOf[tuple[Hashable, tuple[str, ...]]] = PastOf(1 << 14)
-"""By service: its kind, and the texts with which it may name a service; thousands are the very same at each push."""
+
+
+class _Kind(NamedTuple):
+    """What a service has in common with those that are alike, and the *texts* with which it may name a service.
+
+    There is no such *kind* for a service that is not looked at.
+    """
+
+    kind: Hashable = None
+    texts: tuple[str, ...] = ()
+
+
+_NO_KIND = _Kind()
+_kinds: PastOfEach[Service, _Kind] = PastOfEach()
+"""Of thousands of services, nearly all are the very same at each push."""
 _known: Past[Hashable] = Past(1 << 10)
-"""Kinds, so that services that are alike have the very same."""
+"""Kinds, so that services that are alike share the memory of one."""
 _found: Past[tuple[object, object, frozenset[str]]] = Past(4, in_a_pass=True)
 """By the places in memory of the services and of the host's addresses, which stay as long as they are in here."""
 
@@ -58,15 +71,17 @@ def with_alike(merged: Contribution, facts: Facts) -> Contribution:
 
 def _alike(merged: Contribution, facts: Facts) -> frozenset[str]:
     """Return the keys of the services of which an earlier one is like them."""
-    own, names = facts.own_by_text, {service.name for service in merged.services.values() if service}
-    first: set[Hashable] = set()
-    alike: set[str] = set()
-    for key, service in merged.services.items():
-        if service and service.command in _PROGRAMS and service.type == "unix":
-            found, named = _kinds.of(service, (own,), partial(_kind, service, own))
-            # One whose address or greeting is the name of a service is like no other: a value may name a service.
-            kind = found if names.isdisjoint(named) else key
-            (alike.add(key) if kind in first else first.add(kind))
+    services = merged.entries
+    names = {service.name for service in services}
+    first: set[int] = set()
+    alike: list[str] = []
+    for service, kind, (_, texts) in zip(services, kinds_of(services, facts), _each(services, facts), strict=True):
+        # One whose address or greeting is the name of a service is like no other: a value may name a service.
+        if kind is None or not names.isdisjoint(texts):
+            continue
+        if kind in first:
+            alike.append(service.key)
+        first.add(kind)
     return frozenset(alike)
 
 
@@ -75,29 +90,42 @@ def of_all(find: Callable[[Contribution], Iterable[T]], few: Contribution, merge
     return find(merged) if few is merged or any(True for _ in find(few)) else ()
 
 
-def kind_of(service: Service, facts: Facts) -> Hashable | None:
-    """Return the very same value for all services that are alike, but for their names; None if it is not looked at."""
-    if service.command not in _PROGRAMS or service.type != "unix":
-        return None
+def kinds_of(services: Sequence[Service], facts: Facts) -> list[int | None]:
+    """Return a number for each service, which those share that are alike, but for their names.
+
+    It is None for a service that is not looked at.
+    """
+    kinds = [one.kind for one in _each(services, facts)]
+    number_of: dict[Hashable, int] = {}
+    # Of the very same kind, which thousands have, the number is looked up once.
+    numbers = {
+        place: None if kind is None else number_of.setdefault(kind, len(number_of))
+        for place, kind in dict(zip(map(id, kinds), kinds, strict=True)).items()
+    }
+    return [numbers[id(kind)] for kind in kinds]
+
+
+def _each(services: Sequence[Service], facts: Facts) -> tuple[_Kind, ...]:
     own = facts.own_by_text
-    return _kinds.of(service, (own,), partial(_kind, service, own))[0]
+    return _kinds.of(services, (own,), partial(_kind, own=own))
 
 
-def _kind(service: Service, own: ByText) -> tuple[Hashable, tuple[str, ...]]:
-    """Return what services have in common that are alike, and the texts with which this one may name a service."""
-    options, named = list[tuple[str, str]](), list[str]()
+def _kind(service: Service, own: ByText) -> _Kind:
+    if service.command not in _PROGRAMS or service.type != "unix":
+        return _NO_KIND
+    options, texts = list[tuple[str, str]](), list[str]()
     for one in service.overrides:
         is_plain = one.name in VARYING and _is_plain(one.name, one.value, own)
         bound = own[one.value] if is_plain and one.name in _BIND else None
         options.append((one.name, _IN_GENERAL[bound.is_loopback if bound else None] if is_plain else one.value))
         if is_plain and one.name != _TAG:
-            named += (one.value, *(one.value.split(":") if ":" in one.value else ()))
+            texts += (one.value, *(one.value.split(":") if ":" in one.value else ()))
     fields = (service.private, service.unprivileged, service.chroot, service.wakeup, service.maxproc)
     place = service.where.file.partition("/")[0]
     kind = place, service.command, fields, service.arguments, tuple(options)
     if (known := _known.used(kind)) is None:
         _known.keep(kind, known := kind)
-    return known, tuple(named)
+    return _Kind(known, tuple(texts))
 
 
 def _is_plain(name: str, value: str, own: ByText) -> bool:

@@ -13,11 +13,14 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field, replace
+from functools import partial
+from itertools import filterfalse
 from typing import TYPE_CHECKING, TypeVar
 
 from reconciler.features.domains import DOMAIN
 from reconciler.model import BESIDE, Effect, Kind
-from reconciler.postfix.alike import FEWEST, kind_of
+from reconciler.model.past import PastOfEach
+from reconciler.postfix.alike import FEWEST, kinds_of
 from reconciler.postfix.references import holds_tables, own_name, tables_in
 from reconciler.postfix.scopes import Scope, words
 from reconciler.postfix.tables import PATTERN_TYPES
@@ -34,6 +37,8 @@ _TAG = "syslog_name"  # a rehearsal gives each service its own
 _NAMES = frozenset({"lmtp_lhlo_name", "myhostname", "smtp_helo_name", "smtpd_banner"})
 _ADDRESSES = frozenset({"lmtp_bind_address", "lmtp_bind_address6", "smtp_bind_address", "smtp_bind_address6"})
 _PLAIN_ADDRESS = re.compile("[0-9A-Fa-f.:]+")
+_tables: PastOfEach[Service, tuple[str, ...]] = PastOfEach()
+"""The tables of the commit that the options of each service may name."""
 _USER = re.compile(r"(user=)([A-Za-z0-9._-]+)(?::([A-Za-z0-9._-]+))?", re.ASCII)
 
 
@@ -82,66 +87,60 @@ def _is_any_file(change: Change, plan: Plan) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Kinds:
-    """The kinds of the services of *main*; *changed* is what the commit changes, None for all of it."""
+    """The kinds of the services of *main*; *changed* is what the commit changes, None for all of it.
+
+    Numbers stand for services. Those of one number in *_alike* are alike; None stands for what is like no other.
+    """
 
     main: Scope
     changed: Changed | None = None
     _settings: Mapping[str, tuple[tuple[str, str], ...]] = field(init=False)
-    _of_alike: dict[int, tuple[Hashable, Hashable]] = field(init=False, default_factory=dict, compare=False)
+    _alike: list[int | None] = field(init=False)
+    _changed: Collection[int] = field(init=False)
+    _of_alike: dict[int, Hashable] = field(init=False, default_factory=dict, compare=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "_settings", _of_names(self.main))
+        services, settings = self.main.merged.entries, _of_names(self.main)
+        kinds = zip(services, kinds_of(services, self.main.facts), strict=True)
+        object.__setattr__(self, "_settings", settings)
+        object.__setattr__(self, "_alike", [None if service.name in settings else kind for service, kind in kinds])
+        object.__setattr__(self, "_changed", _changed_of(self.main, self.changed))
 
     def chosen(self, numbers: Iterable[int]) -> list[int]:
         """Return those of the services with these numbers that are played."""
         services = self.main.merged.entries
         return choose(
             list(numbers),
-            lambda number: self.kind(services[number]),
+            lambda number: self._kind_of(services, number),
             lambda number: exactly(services[number]),
-            lambda number: self.is_changed(services[number]),
+            self._changed.__contains__,
             most_kinds=None if self.changed is None or self.changed.everywhere else MOST_KINDS,
         )
 
     def represented(self, played: Collection[int]) -> dict[int, int]:
         """Return many services that are neither *played* nor changed, each with one of them that is exactly like it.
 
-        Numbers stand for services. What is like it but for a name, an address of the host and a tag can do its work.
+        What is like it but for a name, an address of the host and a tag can do its work.
         """
-        services, found = self.main.merged.entries, dict[int, int]()
-        alike: dict[int, tuple[Hashable, list[int]]] = {}
-        for number, service in enumerate(services):
-            has_own = service.name in self._settings or "/" in service.name  # which would be a socket in no folder
-            kind = None if has_own else kind_of(service, self.main.facts)
-            if kind is not None:
-                alike.setdefault(id(kind), (kind, []))[1].append(number)
-        for _, numbers in alike.values():
+        groups, found = dict[int, list[int]](), dict[int, int]()
+        for number, (service, kind) in enumerate(zip(self.main.merged.entries, self._alike, strict=True)):
+            if kind is not None and "/" not in service.name:  # which would be a socket in no folder
+                groups.setdefault(kind, []).append(number)
+        for numbers in groups.values():
             first = next((number for number in numbers if number in played), numbers[0])
             if len(numbers) >= FEWEST:
-                others = (number for number in numbers if number != first and number not in played)
-                found |= dict.fromkeys((number for number in others if not self.is_changed(services[number])), first)
+                kept = {first, *played, *self._changed}
+                found |= dict.fromkeys((number for number in numbers if number not in kept), first)
         return found
 
-    def is_changed(self, service: Service) -> bool:
-        """Return whether the commit adds or changes a service, or a table that its options name."""
-        if self.changed is None or service.key in self.changed.services:
-            return True
-        naming = [option for option in service.overrides if ":" in option.value]
-        return any(table in self.changed.rows for option in naming for table in self._tables(option))
-
-    def _tables(self, option: Parameter) -> Iterable[str]:
-        references = (one for word in words(option.value) for one in tables_in(word))
-        return filter(None, (own_name(reference.name, self.main.facts.directory) for reference in references))
-
-    def kind(self, service: Service) -> Hashable:
+    def _kind_of(self, services: Sequence[Service], number: int) -> Hashable:
         """Return what services have in common that behave alike."""
-        alike = None if service.name in self._settings else kind_of(service, self.main.facts)
+        alike = self._alike[number]
         if alike is None:
-            return self._kind(service)
-        known = self._of_alike.get(id(alike))
-        if known is None:
-            known = self._of_alike[id(alike)] = alike, self._kind(service)
-        return known[1]
+            return self._kind(services[number])
+        if alike not in self._of_alike:
+            self._of_alike[alike] = self._kind(services[number])
+        return self._of_alike[alike]
 
     def _kind(self, service: Service) -> Hashable:
         fields = (service.type, service.private, service.unprivileged, service.chroot, service.wakeup, service.maxproc)
@@ -189,6 +188,28 @@ class Kinds:
         return f"{match[1]}USER" if match[2] in self.main.facts.users and not match[3] else match[0]
 
 
+def _changed_of(main: Scope, changed: Changed | None) -> Collection[int]:
+    """Return the numbers of the services that the commit adds or changes, or of which an option names such a table."""
+    services = main.merged.entries
+    if changed is None:
+        return range(len(services))
+    places = {id(main.merged.services.get(key)) for key in changed.services}
+    tables = _tables.of(services, (main.facts.directory,), partial(_tables_of, directory=main.facts.directory))
+    each = enumerate(zip(services, tables, strict=True))
+    return {
+        number
+        for number, (service, named) in each
+        if id(service) in places or (named and any(table in changed.rows for table in named))
+    }
+
+
+def _tables_of(service: Service, directory: str) -> tuple[str, ...]:
+    """Return the names of the tables in *directory* that the options of a service name."""
+    words_of = (word for option in service.overrides if ":" in option.value for word in words(option.value))
+    references = (reference for word in words_of for reference in tables_in(word))
+    return tuple(filter(None, (own_name(reference.name, directory) for reference in references)))
+
+
 def _of_names(main: Scope) -> dict[str, tuple[tuple[str, str], ...]]:
     """Return the settings of main.cf that begin with the name of a service, by that name: qmgr(8) reads them."""
     names = {service.name for service in main.merged.entries}
@@ -209,12 +230,13 @@ def with_few_scopes(main: Scope) -> Scope:
     The files, the tables and the servers that all services name are named by these.
     """
     first: dict[Hashable, Service] = {}
-    alike: dict[int, Hashable] = {}  # by their places in memory, which they keep as long as they are in here
-    for service in main.merged.entries:
-        if (kind := kind_of(service, main.facts)) is not None:
-            if id(kind) in alike:
-                continue
-            alike[id(kind)] = kind
+    seen: set[int] = set()
+    services = main.merged.entries
+    for service, kind in zip(services, kinds_of(services, main.facts), strict=True):
+        if kind in seen:
+            continue
+        if kind is not None:
+            seen.add(kind)
         name = "" if service.type == "unix" else service.name
         options = tuple((one.name, one.value) for one in service.overrides if not _is_plain(one))
         first.setdefault((name, service.type, service.chroot, service.command, service.arguments, options), service)
@@ -249,19 +271,16 @@ def choose(
     played: list[T] = []
     kept = 0
     for group in groups.values():
-        sides: tuple[list[T], list[T]] = [], []
-        for item in group:
-            sides[is_changed(item)].append(item)
-        changed = _different(sides[True], exact, MOST)
+        changed = _different(filter(is_changed, group), exact, MOST)
         kept += not changed
         if not changed and most_kinds is not None and kept > most_kinds:
             continue
-        played += [*changed, *_different(sides[False], exact, max(FEW - len(changed), 0))]
+        played += [*changed, *_different(filterfalse(is_changed, group), exact, max(FEW - len(changed), 0))]
     chosen = set(played)
     return [item for item in items if item in chosen]
 
 
-def _different(items: list[T], exact: Callable[[T], Hashable], most: int) -> list[T]:
+def _different(items: Iterable[T], exact: Callable[[T], Hashable], most: int) -> list[T]:
     """Return the first items in their order, but those last that are like an earlier one in everything."""
     seen: set[Hashable] = set()
     again: list[T] = []

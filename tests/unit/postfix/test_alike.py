@@ -10,10 +10,11 @@ import pytest
 from reconciler.desired import lint
 from reconciler.desired.lint import mentioned
 from reconciler.features.composition import compose
-from reconciler.model.past import forget_passes
+from reconciler.model.past import Past, forget_passes
 from reconciler.postfix import alike
 from reconciler.postfix.alike import with_alike
 from reconciler.postfix.scopes import every_scope, scopes
+from reconciler.postfix.syntax import read_master
 from tests.unit.desired_states import desired, linted
 from tests.unit.large_states import facts, site
 
@@ -120,11 +121,28 @@ def test_an_empty_greeting_and_an_address_of_loopback_are_like_no_plain_one() ->
     assert with_alike(found, HOST).alike - {"relay/unix"} == {"a2/unix"}
 
 
-def test_kinds_are_the_very_same_for_services_that_are_alike_and_made_once_for_a_service() -> None:
+def test_the_kind_of_a_service_has_a_number_that_those_share_which_are_alike() -> None:
     found = merged({"master.d/a.cf": client("smtp_helo_name=a.test") + client("smtp_helo_name=b.test", name="b")})
     one, other = (found.services[key] for key in ("a/unix", "b/unix"))
     assert one
     assert other
-    assert alike.kind_of(one, HOST) is alike.kind_of(other, HOST) is alike.kind_of(one, HOST)
-    assert alike.kind_of(replace(other, chroot="y"), HOST) != alike.kind_of(one, HOST)
-    assert alike.kind_of(replace(one, type="inet"), HOST) is None
+    kinds = alike.kinds_of([one, other, replace(other, chroot="y"), replace(one, type="inet"), replace(other)], HOST)
+    assert kinds == [0, 0, 1, None, 0]
+
+
+def test_kinds_that_are_equal_have_one_number_even_if_they_were_made_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What keeps them the very same may be dropped at any time."""
+    monkeypatch.setattr(alike, "_known", Past[object](1))
+    lines = "".join(client(f"smtp_helo_name={one}.test", name=one, limit=one) for one in "121221")
+    services = [replace(one) for one in read_master(lines, "")[0]]
+    assert alike.kinds_of(services, HOST) == [0, 1, 0, 1, 1, 0]
+
+
+def test_kinds_are_those_of_the_addresses_that_the_host_has_now() -> None:
+    lines = "".join(client(f"smtp_bind_address=10.0.0.{one}", name=f"s{one}") for one in (2, 3, 4))
+    services = list(read_master(lines, "")[0])
+    other = replace(HOST, addresses=tuple(one for one in HOST.addresses if str(one.ip) != "10.0.0.3"))
+    assert alike.kinds_of(services, HOST) == [0, 0, 0]
+    assert alike.kinds_of(services, other) == [0, 1, 0]
+    assert alike.kinds_of(services[:2], other) == [0, 1]
+    assert alike.kinds_of(services, HOST) == [0, 0, 0]
