@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from reconciler.model.past import Past
 from reconciler.postfix.derived import derived
 from reconciler.postfix.domain_routes import all_routed
 from reconciler.postfix.references import own_name, table_inside, tables_of
@@ -35,6 +36,8 @@ _CLASSES = {
     "virtual_transport": "virtual_mailbox_domains",
 }  # fmt: skip
 _AGENTS = ("local", "virtual")
+_found: Past[tuple[tuple[object, ...], frozenset[str]]] = Past(4, in_a_pass=True)
+"""The names in routed(), by the places in memory of what they depend on, which stays as long as it is in here."""
 
 
 def words_in(texts: Iterable[str]) -> set[str]:
@@ -88,10 +91,15 @@ def idle(services: Iterable[Service], merged: Contribution, facts: Facts) -> set
 
 def routed(main: Scope) -> frozenset[str]:
     """Return the names of the services that mail may reach; all of them if a table of routes is not in the commit."""
-    return _routed(main.merged, main.facts)
+    merged, facts = main.merged, main.facts
+    depends = merged.parameters, merged.services, merged.tables, merged.alike, facts.parameters
+    known = _found.used(places := tuple(map(id, depends)))
+    if known is None:
+        known = depends, _routed(merged, facts)
+        _found.keep(places, known)
+    return known[1]
 
 
-@derived
 def _routed(merged: Contribution, facts: Facts) -> frozenset[str]:
     main, known = Scope(merged, facts), {service.name for service in merged.entries}
     if any(_asks_elsewhere(scope, TRANSPORT_MAPS) for scope in scopes(merged, facts)):

@@ -120,8 +120,7 @@ class Scope:
 @derived
 def scopes(merged: Contribution, facts: Facts) -> tuple[Scope, ...]:
     """Return the scope of main.cf, then the scope of each service; of those that are alike, of the first."""
-    services = (service for key, service in merged.services.items() if service and key not in merged.alike)
-    return Scope(merged, facts), *(Scope(merged, facts, service) for service in services)
+    return Scope(merged, facts), *(Scope(merged, facts, service) for service in merged.distinct)
 
 
 def every_scope(merged: Contribution, facts: Facts) -> Iterator[Scope]:
