@@ -15,11 +15,12 @@ import re
 from ipaddress import IPv4Address, summarize_address_range
 from typing import TYPE_CHECKING, NamedTuple
 
+from reconciler.model.past import PastOf
 from reconciler.postfix.scopes import scopes
-from reconciler.postfix.table_parts import texts
+from reconciler.postfix.table_parts import search, texts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Sequence
     from ipaddress import IPv4Interface, IPv6Interface
 
     from reconciler.desired.flows import Flow
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 FEWEST = 16
 """Addresses that a route replaces; fewer cost nothing."""
 _IPV4 = re.compile(r"[0-9]{1,3}(?:\.[0-9]{1,3}){3}")
+_INSIDE = re.compile(rb"\.[0-9]{1,3}\.[0-9]{1,3}\.")
+"""What a text has in which there is an address; it is found quickly."""
 
 
 class OwnAddresses(NamedTuple):
@@ -38,6 +41,9 @@ class OwnAddresses(NamedTuple):
     networks: tuple[str, ...] = ()
 
 
+_placed: PastOf[OwnAddresses] = PastOf(2)
+
+
 def placed(main: Scope, flows: Iterable[Flow]) -> OwnAddresses:
     """Return the addresses of the host; *main* has those services alone that say something of their own."""
     addresses = main.facts.addresses
@@ -45,6 +51,11 @@ def placed(main: Scope, flows: Iterable[Flow]) -> OwnAddresses:
         return OwnAddresses(addresses)
     own = main.facts.own_by_text
     named = {int(own[text]) for text in _named(main, flows) if text in own}
+    return _placed.of(addresses, (named,), lambda: _apart(addresses, named))
+
+
+def _apart(addresses: Interfaces, named: Collection[int]) -> OwnAddresses:
+    """Return the addresses, those apart that are not *named* and that a route can replace."""
     first: set[object] = set()
     kept: list[IPv4Interface | IPv6Interface] = []
     others: list[int] = []
@@ -72,7 +83,7 @@ def _named(main: Scope, flows: Iterable[Flow]) -> Iterator[str]:
         yield from _IPV4.findall(text)
     own = frozenset(main.facts.own_by_text)
     for table in main.merged.tables.values():
-        yield from texts(table, _IPV4, own) if not table.is_secret else ()
+        yield from texts(table, _IPV4, own) if not table.is_secret and search(table, _INSIDE) else ()
 
 
 def _networks(numbers: Sequence[int]) -> Iterator[str]:

@@ -13,13 +13,15 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import TYPE_CHECKING
 
+from reconciler.model.past import PastOf
 from reconciler.postfix.scopes import Scope, scopes
 from reconciler.postfix.table_parts import each
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from reconciler.model import Table
+    from reconciler.model.facts import Interfaces
 
 Network = IPv4Network | IPv6Network
 # The networks for documentation first (RFC 5737, 3849, 9637), then addresses that look like those of any client.
@@ -27,6 +29,8 @@ _CANDIDATES = ("203.0.113.7", "198.51.100.7", "145.97.39.155", "91.198.174.7", "
 _CANDIDATES6 = ("2001:db8:ffff::7", "3fff:fff::7", "2a02:2e0:3fe::7", "2607:f8b0:4::7", "2400:cb00:7::7")
 # Networks with so short a prefix that they hold addresses whose beginning they do not show.
 _WIDE = re.compile(rb"0/(?:[0-9]|1[0-5])(?![0-9])"), re.compile(rb":/(?:[12]?[0-9]|3[0-2])(?![0-9])")
+_outside: PastOf[frozenset[str]] = PastOf(2)
+"""By the addresses of the host: the candidates that are in none of its networks."""
 _NETWORK, _ELSE, _LONGEST = re.compile(rb"[0-9A-Fa-f.:]+/[0-9]+"), re.compile(rb"[^0-9A-Fa-f.:/]"), 48
 
 
@@ -47,14 +51,18 @@ def strangers(main: Scope) -> Strangers:
     values, tables = list(_values(main)), main.merged.tables.values()
     wide = (network for value in values for network in _wide_networks(value))
     wide_rows = (network for table in tables for _, found in each(table, _networks) for network in found)
-    networks = list({*(one.network for one in main.facts.addresses), *wide, *wide_rows})
+    networks, own = {*wide, *wide_rows}, main.facts.addresses
+    free = _outside.of(own, (), lambda: _outside_of(own))
 
     def means(candidate: str) -> bool:
-        return any(_is_meant(candidate, value) for value in values) or any(
-            found for table in tables for _, found in each(table, _is_in, candidate)
+        return (
+            candidate not in free
+            or _is_in_any(candidate, networks)
+            or any(_is_meant(candidate, value) for value in values)
+            or any(found for table in tables for _, found in each(table, _is_in, candidate))
         )
 
-    return Strangers(_first(_CANDIDATES, means, networks), _first(_CANDIDATES6, means, networks))
+    return Strangers(*(_first(candidates, means) for candidates in (_CANDIDATES, _CANDIDATES6)))
 
 
 def _values(main: Scope) -> Iterator[bytes]:
@@ -71,13 +79,20 @@ def _is_in(table: Table, candidate: str) -> bool:
     return _is_meant(candidate, table.source)
 
 
-def _first(candidates: Sequence[str], means: Callable[[str], bool], networks: Sequence[Network]) -> str:
+def _outside_of(addresses: Interfaces) -> frozenset[str]:
+    """Return the candidates that are in no network of these addresses."""
+    networks = {address.network for address in addresses}
+    return frozenset(one for one in (*_CANDIDATES, *_CANDIDATES6) if not _is_in_any(one, networks))
+
+
+def _is_in_any(candidate: str, networks: Iterable[Network]) -> bool:
+    address = ip_address(candidate)
+    return any(address in network for network in networks)
+
+
+def _first(candidates: Sequence[str], means: Callable[[str], bool]) -> str:
     """Return the first candidate that nothing means."""
-    for candidate in candidates:
-        address = ip_address(candidate)
-        if not any(address in one for one in networks) and not means(candidate):
-            return candidate
-    return candidates[0]
+    return next((candidate for candidate in candidates if not means(candidate)), candidates[0])
 
 
 def _is_meant(candidate: str, text: bytes) -> bool:
