@@ -12,6 +12,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from reconciler.model.ascii_text import is_digits, split_words
+from reconciler.model.past import PastOf
 from reconciler.postfix.numbers import as_number
 from reconciler.postfix.references import own_name, table_inside, tables_in
 from reconciler.postfix.restrictions import depends_on_client
@@ -25,9 +26,10 @@ from reconciler.rehearsal.outside import LOOPBACK
 from reconciler.rehearsal.recipients import REMOTE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from reconciler.model import Service
+    from reconciler.model.facts import ByText
     from reconciler.rehearsal.strangers import Strangers
 
 OTHER = "somebody-else"
@@ -35,6 +37,8 @@ _INTERFACES = "postscreen_allowlist_interfaces"
 _OWNERS = "smtpd_sender_login_maps"
 _SENDER = "somebody@sender.rehearsal.example"
 _MOST_ROWS, _BEGINNING = 50, 4096
+_reached: PastOf[tuple[str, ...]] = PastOf(2)
+"""By the addresses of the host: those that strangers are to reach."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +52,14 @@ class Owned:
 # ---- listeners -------------------------------------------------------------------------------------------------------
 
 
-def listeners(service: Service, number: int, main: Scope, ports: list[int]) -> Iterator[messages.PlayedListener]:
-    """Return the addresses of a listener: loopback if it listens there, and one that strangers reach."""
-    if service.command not in {"smtpd", "postscreen"} or service.type not in {"inet", "pass"}:
-        return
+def listeners(services: Iterable[Service], main: Scope, ports: list[int]) -> Iterator[messages.PlayedListener]:
+    """Yield the addresses of each listener: loopback if it listens there, and one that strangers reach."""
+    for number, service in enumerate(services):
+        if service.command in {"smtpd", "postscreen"} and service.type in {"inet", "pass"}:
+            yield from _places(service, number, main, ports)
+
+
+def _places(service: Service, number: int, main: Scope, ports: list[int]) -> Iterator[messages.PlayedListener]:
     scope = Scope(main.merged, main.facts, service)
     is_screen = service.command == "postscreen"
     if service.type == "pass":
@@ -84,11 +92,8 @@ def _screens_by_table(scope: Scope) -> bool:
 
 def _addresses(hosts: list[str], main: Scope) -> list[str]:
     """Return the addresses to talk to: at most one loopback address, and one public address of each family."""
-    first: dict[int, str] = {}  # of each family, of the addresses that strangers reach
-    for text, one in main.facts.own_by_text.items():
-        if one.version not in first and not one.is_loopback and not one.is_link_local:
-            first[one.version] = text
-    reached = list(first.values())
+    own = main.facts.own_by_text
+    reached = _reached.of(own, (), lambda: _first_of_each_family(own))
     every = [LOOPBACK, "::1", *reached]
     listening: list[str] = []
     for host in hosts:
@@ -112,6 +117,15 @@ def _addresses(hosts: list[str], main: Scope) -> list[str]:
     return list(kinds.values())
 
 
+def _first_of_each_family(own: ByText) -> tuple[str, ...]:
+    """Return the first address of each family that strangers reach."""
+    first: dict[int, str] = {}
+    for text, one in own.items():
+        if one.version not in first and not one.is_loopback and not one.is_link_local:
+            first[one.version] = text
+    return tuple(first.values())
+
+
 def _is_address(text: str) -> bool:
     try:
         return bool(ipaddress.ip_address(text))
@@ -131,10 +145,11 @@ def dialogues(
     played: list[messages.PlayedListener], main: Scope, recipients: list[str], strangers: Strangers
 ) -> Iterator[messages.Dialogue]:
     """Yield the dialogues with each listener."""
+    services = main.merged.entries
     for listener in played:
         is_near = is_loopback(listener["address"])
         client = listener["address"] if is_near else strangers.facing(listener["address"])
-        service = main.merged.entries[listener["service"]]
+        service = services[listener["service"]]
         if service.command == "postscreen":
             # On the address of a backup, new clients are always put off: they are to try the other address first.
             if f"!{listener['address']}" not in Scope(main.merged, main.facts, service).words(_INTERFACES):

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from enum import Enum
+from functools import cache, partial
 from typing import TYPE_CHECKING
 
 from reconciler.features import services as stock
 from reconciler.model import Parameter, Service, Where
 from reconciler.model.ascii_text import is_digits
+from reconciler.model.past import PastOfEach
 from reconciler.postfix.numbers import as_number
 from reconciler.postfix.restrictions import LISTS, classes_of
 from reconciler.postfix.scopes import Scope
@@ -166,23 +169,44 @@ def agent_recipients(number: int) -> list[str]:
     return [f"agent-{number}@rehearsal.example", f"agent-{number}-too@rehearsal.example"]
 
 
+class _Agent(Enum):
+    """What a service is among those that deliver: none of them, one as it is in STOCK, or one that a commit writes."""
+
+    NONE = 0
+    STOCK = 1
+    ADDED = 2
+
+
+_agents: PastOfEach[Service, _Agent] = PastOfEach()
+
+
 def agents(main: Scope, names: Collection[str]) -> list[int]:
     """Return the delivery services that mail may reach, by number, and those that a commit writes.
 
     Mail may reach the services with these *names*.
     """
-    stock_lines = {service.key: show_service(service) for service in read_master(stock.STOCK, "")[0]}
-    numbers = []
-    for number, service in enumerate(main.merged.entries):
-        is_agent = service.command in AGENTS or service.command not in main.facts.programs
-        # Only the unused examples of Debian's master.cf are left out.
-        if not is_agent or service.type not in {"unix", "fifo"}:
-            continue
-        usual = stock_lines.get(service.key, "")
-        is_added = service.where.file != "mail.yaml" and (not usual or show_service(service) != usual)
-        if service.name in names or is_added:
-            numbers.append(number)
-    return numbers
+    services, programs = main.merged.entries, main.facts.programs
+    found = _agents.of(services, (programs,), partial(_agent, programs=programs))
+    return [
+        number
+        for number, agent in enumerate(found)
+        if agent is _Agent.ADDED or (agent is _Agent.STOCK and services[number].name in names)
+    ]
+
+
+def _agent(service: Service, programs: Collection[str]) -> _Agent:
+    is_agent = service.command in AGENTS or service.command not in programs
+    # Only the unused examples of Debian's master.cf are left out.
+    if not is_agent or service.type not in {"unix", "fifo"}:
+        return _Agent.NONE
+    usual = _stock_lines().get(service.key, "")
+    is_added = service.where.file != "mail.yaml" and (not usual or show_service(service) != usual)
+    return _Agent.ADDED if is_added else _Agent.STOCK
+
+
+@cache
+def _stock_lines() -> dict[str, str]:
+    return {service.key: show_service(service) for service in read_master(stock.STOCK, "")[0]}
 
 
 def _goal(service: Service, main: Scope) -> str:

@@ -30,6 +30,7 @@ _OPTIONAL = frozenset({"", "none", "may"})
 _CLIENTS = r"(?:proxy:)?(?:ldap|memcache|mongodb|mysql|pgsql|sqlite|nis|nisplus|netinfo)"
 _DATABASE = re.compile(rf"(?<![\w:]){_CLIENTS}:[^\s,{{}}]+", re.ASCII)
 _PORT = re.compile(rb"(?:\]|[a-z0-9]):(\d{1,5})(?=[\s,}]|\Z)")
+_NUMBER = re.compile(rb":\d")  # without which a text names no port, and which is found quickly
 _SOCKET = re.compile(rb":unix:([^\s,}]+)")
 _LOCAL = re.compile(rb"(?:\[?((?<![\d.])127\.[\d.]+|::1|localhost)\]?):(\d{1,5})(?=[\s,}]|\Z)")
 
@@ -64,8 +65,9 @@ def texts(main: Scope) -> list[bytes]:
 
 def _naming(table: Table) -> tuple[bytes, ...]:
     """Return the parts of a table that name a port, a socket or a server on this host, each once."""
-    found = (match[0] for pattern in (_PORT, _SOCKET, _LOCAL) for match in pattern.finditer(table.source))
-    return tuple(dict.fromkeys(found))
+    source = table.source
+    patterns = (_PORT, _SOCKET, _LOCAL) if _NUMBER.search(source) else (_SOCKET,)
+    return tuple(dict.fromkeys(match[0] for pattern in patterns for match in pattern.finditer(source)))
 
 
 def ports(texts: Iterable[bytes]) -> set[int]:
@@ -93,20 +95,22 @@ def never_needs_tls(main: Scope) -> bool:
 
 def stand_ins(main: Scope, services: Iterable[Service], texts: Iterable[bytes]) -> Iterator[StandIn]:
     """Yield every server that is queried, once; a socket of one of the candidate's *services* does not count."""
+    servers: dict[Hashable, StandIn] = {}
+    for kind, place in _asked(main, texts):
+        if server := _server(kind, place, main):
+            servers.setdefault(server["path"] if "path" in server else (server["address"], server["port"]), server)
+    sockets = _sockets(main, services) if any("path" in server for server in servers.values()) else ()
+    yield from (server for key, server in servers.items() if key not in sockets)
+
+
+def _sockets(main: Scope, services: Iterable[Service]) -> set[str]:
+    """Return the sockets of the candidate's services."""
     queue = main.value("queue_directory")
-    seen: set[Hashable] = {
+    return {
         f"{queue}/{'public' if service.private == 'n' else 'private'}/{service.name}"
         for service in services
         if service.type == "unix"
     }
-    for kind, place in _asked(main, texts):
-        server = _server(kind, place, main)
-        if server is None:
-            continue
-        key = server["path"] if "path" in server else (server["address"], server["port"])
-        if key not in seen:
-            seen.add(key)
-            yield server
 
 
 def _asked(main: Scope, texts: Iterable[bytes]) -> Iterator[tuple[str, str]]:

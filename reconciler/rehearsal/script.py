@@ -99,11 +99,7 @@ def write(desired: Desired, facts: Facts, merged: Contribution, changed: Changed
     told, services, kinds = with_few_scopes(main), tuple(merged.entries), Kinds(main, changed)
     names = routed(Scope(with_alike(merged, facts), facts))  # what is alike names no service
     ports = free_ports(services, facts)
-    listeners = [
-        listener
-        for number, service in enumerate(services)
-        for listener in clients.listeners(service, number, main, ports)
-    ]
+    listeners = list(clients.listeners(services, main, ports))
     section = desired.section(Flows)
     unknown = strangers(told)
     any_client = unknown.facing(outside.loopback(main))
