@@ -122,15 +122,15 @@ class Kinds:
 
         What is like it but for a name, an address of the host and a tag can do its work.
         """
-        groups, found = dict[int, list[int]](), dict[int, int]()
+        groups, found, kept = dict[int, list[int]](), dict[int, int](), {*played, *self._changed}
         for number, (service, kind) in enumerate(zip(self.main.merged.entries, self._alike, strict=True)):
             if kind is not None and "/" not in service.name:  # which would be a socket in no folder
                 groups.setdefault(kind, []).append(number)
         for numbers in groups.values():
             first = next((number for number in numbers if number in played), numbers[0])
             if len(numbers) >= FEWEST:
-                kept = {first, *played, *self._changed}
-                found |= dict.fromkeys((number for number in numbers if number not in kept), first)
+                others = (number for number in numbers if number != first and number not in kept)
+                found |= dict.fromkeys(others, first)
         return found
 
     def _kind_of(self, services: Sequence[Service], number: int) -> Hashable:
