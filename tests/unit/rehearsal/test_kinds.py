@@ -78,6 +78,19 @@ def test_a_service_that_would_listen_in_another_folder_stands_in_master_cf_itsel
     assert done.play["room"]["sockets"] == {}
 
 
+def test_a_site_whose_address_goes_away_stands_in_master_cf_itself_until_it_is_back() -> None:
+    other = facts(addresses=tuple(one for one in OWN.addresses if str(one.ip) != address_of(9)))
+    assert in_master_cf(played({})) == ["site1-out", "site2-out"]
+    assert in_master_cf(played({}, host=other)) == ["site1-out", "site2-out", "site9-out"]
+    assert in_master_cf(played({})) == ["site1-out", "site2-out"]
+
+
+def test_a_program_that_the_host_has_not_makes_an_agent_of_a_service() -> None:
+    lines = {"master.d/x.cf": "x unix - - n - - scache\n"}
+    other = facts(addresses=OWN.addresses, programs=OWN.programs - {"scache"})
+    assert ["x" in agents(played(lines, host=host)) for host in (OWN, other, OWN)] == [False, True, False]
+
+
 def test_a_site_that_main_cf_has_a_setting_for_stands_in_master_cf_itself() -> None:
     mail = state(Size(sites=1))["mail.yaml"] + "  site7-out_destination_concurrency_limit: '3'\n"
     assert in_master_cf(played({"mail.yaml": mail})) == ["site1-out", "site2-out", "site7-out"]

@@ -60,6 +60,14 @@ def test_addresses_that_sites_alone_name_are_routed_and_each_is_the_hosts_in_one
     assert set(found["names"]["mx.test.example"]) == {one for one in on_interfaces if not ip_address(one).is_loopback}
 
 
+def test_an_address_is_routed_as_long_as_the_host_has_it_and_nothing_else_names_it() -> None:
+    host, other = having(*OWN), having(*OWN[:29], *OWN[30:])
+    named = {"tables/transport": "a.test smtp:[100.64.0.30]:2525\n"}
+    states: list[tuple[dict[str, str], Facts]] = [({}, host), (named, host), ({}, other), ({}, host)]
+    found = [routed(world(files=SITES | more, facts=facts)) for more, facts in states]
+    assert ["100.64.0.30" in one for one in found] == [True, False, False, True]
+
+
 def test_of_few_addresses_each_is_on_an_interface() -> None:
     found = world(facts=having(*OWN[:12]))
     assert found["networks"] == []
