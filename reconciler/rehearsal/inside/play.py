@@ -46,22 +46,25 @@ def play(request: messages.Request) -> Report:
     """Do what the request says."""
     began = time.monotonic()
     asked, candidate = request["play"], request["candidate"]
+    parameters = asked["room"]["parameters"]
     try:
         built = room.build(request)
     except spool.Unusable as problem:
         return _unheld(str(problem))
+    # Thousands of links take as long as master does to start.
+    linked = ThreadPoolExecutor(1).submit(spool.link, parameters["queue_directory"], asked["room"]["sockets"])
     limits.inherit(asked["room"]["limits"])
     limits.guard(asked["room"]["limits"], lambda excess: _end(Exceeded(exceeded=excess)))
     tls = context(request["stand_ins"]["ec"], "/dev/shm")  # noqa: S108 - the room's own, not the host's
     world = World(asked["world"], tls)
     room.compile_tables(built.tables)
-    parameters = asked["room"]["parameters"]
     log = RehearsalLog(parameters["maillog_file"], parameters["queue_directory"])
     talks = Talks(world.connect, PATIENCE + asked["room"]["limits"]["more_seconds"])
     log.hurry = talks.hurry
     _open(asked["world"], world, tls)
     ready = time.monotonic() - began
     failure = master.start(parameters, candidate["directory"], asked["room"]["limits"]["processes"])
+    linked.result()
     report = _unheld(failure)
     report["closed"], report["received"] = built.closed, world.received
     report["seconds"] |= {"built": ready, "up": time.monotonic() - began}

@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import ctypes
 import os
-import re
 import stat
 import time
 from contextlib import suppress
@@ -50,6 +49,7 @@ _FOR_POSTMAP = "mynetworks = 127.0.0.0/8\n"
 _RUNNABLE = stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH
 # What stands in for a program: it reads a message, and gives a policy's answer to a request.
 _PROGRAM = "#!/bin/sh\nwhile IFS= read -r line; do [ \"$line\" ] || printf 'action=DUNNO\\n\\n'; done\nexit 0\n"
+_BEFORE_PATH = 7  # words in a line of /proc/net/unix
 _LARGEST_PEM = 1 << 20
 _MOST_SHOWN = 4096
 
@@ -92,7 +92,7 @@ def build(request: Request) -> Built:
     _enter()
     laid.mount("proc", Path("/proc"), "proc", laid.NOSUID | laid.NODEV)
     laid.mount("none", Path("/proc"), flags=laid.READ_ONLY)  # sysctls are the host's own
-    fill(room["parameters"], data, room["sockets"], chroot=room["chroot"])
+    fill(room["parameters"], data, chroot=room["chroot"])
     for name in room["folders"]:
         with suppress(OSError):  # it is part of what is shown, or Postfix says why it can't be
             made(Path(name), 0o1777)
@@ -128,9 +128,10 @@ def _programs(folders: Mapping[str, str]) -> None:
 
 def _sockets() -> list[Path]:
     """The sockets of the host, by the paths they were bound to."""
-    lines = Path("/proc/1/net/unix").read_text("utf-8", "surrogateescape").split("\n")[1:]
-    paths = (words[7] for line in lines if len(words := re.split(" +", line, maxsplit=7)) > 7)  # noqa: PLR2004 - proc(5)
-    return [Path(path) for path in set(paths) if path.startswith("/")]
+    lines = Path("/proc/1/net/unix").read_text("utf-8", "surrogateescape").split("\n")
+    # Postfix's own, of which there may be thousands, have relative paths.
+    rows = (line.split(maxsplit=_BEFORE_PATH) for line in lines if " /" in line)
+    return [Path(path) for path in {row[-1] for row in rows if len(row) > _BEFORE_PATH} if path.startswith("/")]
 
 
 def _cover(path: Path) -> None:

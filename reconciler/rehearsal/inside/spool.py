@@ -33,10 +33,9 @@ class Unusable(Exception):  # noqa: N818 - it is the configuration that is wrong
     """A folder that the configuration names can't be used, on the host as little as here."""
 
 
-def fill(parameters: Parameters, data: Reached | None, sockets: Mapping[str, str], *, chroot: bool) -> None:
+def fill(parameters: Parameters, data: Reached | None, *, chroot: bool) -> None:
     """An empty queue, as ``postfix post-install`` would leave it, but in a hundredth of the time.
 
-    Of *sockets*, each leads to another one in its folder.
     *data* is the host's data_directory: one that exists has the owner and the mode that it has on the host.
     """
     owner, drop = pwd.getpwuid(0), 0
@@ -50,8 +49,6 @@ def fill(parameters: Parameters, data: Reached | None, sockets: Mapping[str, str
         for name, mode in (("maildrop", 0o1730), ("public", 0o2710)):
             os.chown(folder(queue / name), owner.pw_uid, drop)
             (queue / name).chmod(mode)  # chown clears the set-id bits
-        for name, other in sockets.items():
-            os.symlink(other, f"{queue}/{name}")  # noqa: PTH211 - there are thousands
         folder(queue / "pid")
         if chroot:
             _copies(_CHROOT, queue / "etc")
@@ -67,6 +64,12 @@ def fill(parameters: Parameters, data: Reached | None, sockets: Mapping[str, str
     if parameters["maillog_file"]:
         with _usable("maillog_file", parameters["maillog_file"]):
             made(Path(parameters["maillog_file"]).parent)
+
+
+def link(queue: str, sockets: Mapping[str, str]) -> None:
+    """Have each of these sockets, of which there may be thousands, lead to another one in its folder."""
+    for name, other in sockets.items():
+        os.symlink(other, f"{queue}/{name}")  # noqa: PTH211 - a Path for each takes longer than the link
 
 
 @contextmanager
