@@ -8,7 +8,7 @@ Known limit: two values that an answer depends on are the same if their hashes o
 
 from __future__ import annotations
 
-from itertools import compress, count
+from itertools import compress, count, repeat
 from operator import is_not, ne
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 S = TypeVar("S")
 T = TypeVar("T")
+_UNKNOWN: Any = object()
 _moments = count()
 _all: list[Past[Any]] = []
 
@@ -101,29 +102,41 @@ class PastOfEach(Generic[S, T]):
     """
 
     def __init__(self, most: int = 1, *, by_value: bool = False) -> None:
-        self._past: Past[tuple[Sequence[S], tuple[object, ...], tuple[T, ...]]] = Past(most)
-        self._differ: Callable[[S, S], bool] = ne if by_value else is_not
-        self._key: Callable[[S], Hashable] = _itself if by_value else id
+        self._past: Past[tuple[tuple[Sequence[Any], ...], tuple[object, ...], tuple[T, ...]]] = Past(most)
+        self._differ: Callable[[Any, Any], bool] = ne if by_value else is_not
+        self._key: Callable[[Any], Hashable] = _itself if by_value else id
 
     def of(
         self, items: Sequence[S], given: tuple[object, ...], make: Callable[[S], T], name: Hashable = ""
     ) -> tuple[T, ...]:
         """Return the value of each item, in their order; *items* must not be changed afterwards."""
+        return self.of_rows((items,), given, make, name)
+
+    def of_rows(
+        self, columns: tuple[Sequence[Any], ...], given: tuple[object, ...], make: Callable[..., T], name: Hashable = ""
+    ) -> tuple[T, ...]:
+        """Return the same where each item has several parts: the first is in the first of the *columns*."""
         before, was_given, values = self._past.used(name) or ((), (), ())
-        if was_given != given:
-            before, values = (), ()
-        shorter = min(len(items), len(before))
-        start = self._same(items, before, shorter)
-        end = self._same(reversed(items), reversed(before), shorter - start)
-        old, new = len(before) - end, len(items) - end
-        known = dict(zip(map(self._key, before[start:old]), values[start:old], strict=True))
-        keys = map(self._key, items[start:new])
-        made = [known[key] if key in known else make(item) for key, item in zip(keys, items[start:new], strict=True)]
+        if was_given != given or len(before) != len(columns):
+            before, values = ((),) * len(columns), ()
+        shorter = min(len(columns[0]), len(values))
+        start = min(self._same(*pair, shorter) for pair in zip(columns, before, strict=True))
+        ends = ((reversed(new), reversed(old)) for new, old in zip(columns, before, strict=True))
+        end = min(self._same(*pair, shorter - start) for pair in ends)
+        old, new = len(values) - end, len(columns[0]) - end
+        known = dict(zip(self._keys(before, start, old), values[start:old], strict=True))
+        found: Iterable[T] = map(known.get, self._keys(columns, start, new), repeat(_UNKNOWN))
+        rows = zip(*(column[start:new] for column in columns), strict=True)
+        made = [make(*row) if value is _UNKNOWN else value for value, row in zip(found, rows, strict=True)]
         kept = *values[:start], *made, *values[old:]
-        self._past.keep(name, (items, given, kept))
+        self._past.keep(name, (columns, given, kept))
         return kept
 
-    def _same(self, one: Iterable[S], other: Iterable[S], most: int) -> int:
+    def _keys(self, columns: Iterable[Sequence[Any]], start: int, end: int) -> Iterable[tuple[Hashable, ...]]:
+        """Return by what some items are known."""
+        return zip(*(map(self._key, column[start:end]) for column in columns), strict=True)
+
+    def _same(self, one: Iterable[Any], other: Iterable[Any], most: int) -> int:
         """Return how many items both begin with, *most* at the most."""
         return min(next(compress(count(), map(self._differ, one, other)), most), most)
 

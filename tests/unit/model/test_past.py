@@ -120,6 +120,24 @@ def test_of_a_sequence_only_what_was_not_in_the_one_before_is_made(sequences: li
         before = numbers
 
 
+@given(st.lists(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 2)), unique=True), min_size=2, max_size=4))
+def test_an_item_of_several_parts_is_known_by_all_of_them(sequences: list[list[tuple[int, int]]]) -> None:
+    first, second = ([f"{kind} {number}" for number in range(5)] for kind in ("first", "second"))
+    past, before = PastOfEach[str, str](), list[tuple[int, int]]()
+
+    for numbers in sequences:
+        made = list[str]()
+
+        def make(one: str, other: str, made: list[str] = made) -> str:
+            made.append(f"{one}, {other}")
+            return made[-1]
+
+        columns = [first[one] for one, _ in numbers], [second[other] for _, other in numbers]
+        assert past.of_rows(columns, (), make) == tuple(f"first {one}, second {other}" for one, other in numbers)
+        assert made == [f"first {one}, second {other}" for one, other in numbers if (one, other) not in before]
+        before = numbers
+
+
 def test_items_that_are_equal_but_not_the_same_are_made_anew() -> None:
     past, numbers = PastOfEach[list[int], int](), count()
     one, equal = [1], [1]
