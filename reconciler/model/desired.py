@@ -5,12 +5,15 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from itertools import islice
+from itertools import filterfalse, islice, repeat
 from typing import TYPE_CHECKING, TypeVar
 
 from reconciler.model.finding import UNWRITTEN, Where
+from reconciler.model.past import Past
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from reconciler.model.deployed_file import DeployedFile
     from reconciler.model.facts import Server
     from reconciler.model.finding import Allowance, Finding
@@ -19,6 +22,8 @@ if TYPE_CHECKING:
     from reconciler.model.tree import File
 
 T = TypeVar("T")
+_distinct: Past[tuple[object, object, tuple[Service, ...]]] = Past(4, in_a_pass=True)
+"""By the places in memory of services and of the keys that are alike, which stay as long as they are in here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +76,12 @@ class Desired:
         """Return what all places below that path were read from for an earlier commit, or None."""
         return self.places.origin(path) if isinstance(self.places, RememberedPlaces) else None
 
+    def origins(self, section: str, names: Iterable[str]) -> list[object | None]:
+        """Return the origin() of several entries of a section."""
+        if not isinstance(self.places, RememberedPlaces):
+            return [None for _ in names]
+        return list(map(self.places.origin, zip(repeat(section), names)))
+
     @property
     def home(self) -> Where:
         """The place where one would write what is written nowhere: parameters, services, or else the first key."""
@@ -117,10 +128,10 @@ class Contribution:
 
     def over(self, below: Contribution) -> Contribution:
         """Return both merged, without removed services; this contribution takes precedence over *below*."""
-        services = {**below.services, **self.services}
+        services = {**below.services, **self.services} if self.services else below.services
         return Contribution(
             parameters={**below.parameters, **self.parameters},
-            services={key: service for key, service in services.items() if service},
+            services=services if all(services.values()) else {key: one for key, one in services.items() if one},
             tables={**below.tables, **self.tables},
             companions={**below.companions, **self.companions},
             files={**below.files, **self.files},
@@ -130,11 +141,17 @@ class Contribution:
     @property
     def entries(self) -> list[Service]:
         """Return the services that are not removed, in the order of master.cf."""
-        return [service for service in self.services.values() if service]
+        return list(filter(None, self.services.values()))
 
     @property
     def distinct(self) -> list[Service]:
         """Return those of the services of which none before is like them, for what has nothing to do with names."""
         if not self.alike:
             return self.entries
-        return [service for key, service in self.services.items() if service and key not in self.alike]
+        place = id(self.services), id(self.alike)
+        known = _distinct.used(place)
+        if known is None:
+            found = filter(None, map(self.services.get, filterfalse(self.alike.__contains__, self.services)))
+            known = self.services, self.alike, tuple(found)
+            _distinct.keep(place, known)
+        return list(known[2])
