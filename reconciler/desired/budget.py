@@ -7,11 +7,15 @@ The clock enters as an argument and measures processor time; without one, time i
 from __future__ import annotations
 
 from collections import Counter
-from itertools import accumulate
+from contextlib import suppress
+from itertools import accumulate, compress, repeat
+from operator import is_
 from typing import TYPE_CHECKING, Self
 
-from reconciler.model import Finding, Where, error_at, limits
+from reconciler.model import Finding, Service, Where, error_at, limits
 from reconciler.model.errors import InvalidSource
+from reconciler.model.past import PastOfEach
+from reconciler.postfix import macros
 from reconciler.postfix.scopes import Scope
 
 if TYPE_CHECKING:
@@ -21,6 +25,7 @@ if TYPE_CHECKING:
 
 ROOT = Where("mail.yaml")
 _VALUES = "values in YAML files"
+_plain_costs = PastOfEach[Service, int | None]()
 _OFTEN = 256
 """How much is taken between two looks at the clock, which take longer than to read a small file from memory."""
 
@@ -113,15 +118,36 @@ def beyond(where: Where, text: str) -> InvalidSource:
 
 def bound_values(merged: Contribution, facts: Facts) -> None:
     """Refuse settings that are too large together: each service may read each value, with all names in it expanded."""
-    budget, services, main = Budget(), len(merged.entries), Scope(merged, facts)
-    for service in (None, *merged.entries):
+    services, count = merged.entries, len(merged.entries)
+    known = _plain_costs.of(services, (), _plain_cost)
+    plain = [together for together in known if together is not None]
+    if max(plain, default=0) * count <= limits.READ_BY_SERVICES:
+        with suppress(InvalidSource):  # all are read one by one to find the first that is too large
+            budget = Budget()
+            budget.take_expanded(sum(plain), ROOT)
+            _read(merged, facts, compress(services, map(is_, known, repeat(None))), budget)
+            return
+    _read(merged, facts, services, Budget())
+
+
+def _read(merged: Contribution, facts: Facts, services: Iterable[Service], budget: Budget) -> None:
+    """Take the values of main.cf, and of some services, one by one."""
+    main, count = Scope(merged, facts), len(merged.entries)
+    for service in (None, *services):
         for parameter in service.overrides if service else main.written:
             scope = Scope(merged, facts, service) if "$" in parameter.value else main  # which costs the same
             cost = scope.cost(parameter.value)
             budget.take_expanded(cost, parameter.where)
-            if cost * services > limits.READ_BY_SERVICES:
-                what = f"a value of {cost} characters, which {services} services may read, is too large; use a table"
+            if cost * count > limits.READ_BY_SERVICES:
+                what = f"a value of {cost} characters, which {count} services may read, is too large; use a table"
                 raise beyond(parameter.where, what)
+
+
+def _plain_cost(service: Service) -> int | None:
+    """Return what it takes to expand all options of a service; None if that depends on what they name."""
+    values = [option.value for option in service.overrides]
+    is_plain = not any("$" in value for value in values)
+    return sum(macros.cost(value, lambda _: None) for value in values) if is_plain else None
 
 
 EXPLAINED = {

@@ -166,6 +166,15 @@ def test_a_long_value_for_many_services_is_refused(monkeypatch: pytest.MonkeyPat
     assert "services may read, is too large; use a table" in asked({"a": "x" * 4000}, many)
 
 
+def test_what_options_refer_to_counts_each_time_it_is_judged(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "ALL_EXPANDED", 30_000)
+    services = {"master.d/a.cf": "".join(f"x{one} unix - - n - - smtp\n  -o y=$a\n  -o z=b\n" for one in range(10))}
+    for _ in range(2):
+        assert asked({"a": "x" * 100}, services) == ""
+        assert "master.d/a.cf:29:6: this commit has more than 30000" in asked({"a": "x" * 2900}, services)
+        assert "mail.yaml:" in asked({"a": "x" * 30_000}, services)
+
+
 def test_one_value_that_is_too_large_is_found_at_its_line() -> None:
     found = [one for one in linted(desired({"a": "x" * 300_000, "b": "$a"})) if one.rule == "value-too-large"]
     assert [one.text.partition(" ")[0] for one in found] == ["a", "b"]
