@@ -12,6 +12,7 @@ Known limit: mail that Postfix can't hand to the transport at all (its process d
 
 from __future__ import annotations
 
+from functools import partial
 from ipaddress import IPv4Address, IPv6Address
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
@@ -31,6 +32,7 @@ from reconciler.model import (
     nothing_mentioned,
     warning_at,
 )
+from reconciler.model.past import PastOf
 from reconciler.postfix.vocabulary import names
 
 if TYPE_CHECKING:
@@ -87,6 +89,8 @@ RESERVED = names(
     retry rewrite scache showq smart_host smtp smtpd tlsmgr tlsproxy trace verify virtual
     """
 )
+_built_in = PastOf[Service](2)
+"""The services of the built-in transports, which are the very same at each push."""
 BUILT_IN = {"oneshot": Transport(retry=False), "relaylim": Transport(concurrency=1)}
 
 
@@ -107,7 +111,8 @@ def contribute(desired: Desired, facts: Facts, below: Contribution) -> Contribut
     wanted = {name: one for name, one in built_in.items() if name not in removed} | named
     for name, transport in wanted.items():
         places = _Places(desired, name if name in named else "")
-        service = _service(name, transport, places, facts)
+        make = partial(_service, name, transport, places, facts)
+        service = make() if name in named else _built_in.of(transport, (), make)
         services[service.key] = service
         parameters |= {limit.name: limit for limit in _limits(name, transport, places)}
     once = Table(name=ONCE, type="regexp", source=_ONCE_SOURCE, file=UNWRITTEN.file, origins=(UNWRITTEN,))
