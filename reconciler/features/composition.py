@@ -6,6 +6,7 @@ To add a feature, write its file and add one line to FEATURES. Raises nothing.
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import compress
 from typing import TYPE_CHECKING, Protocol
 
 from reconciler.features import (
@@ -28,13 +29,17 @@ from reconciler.features import (
 )
 from reconciler.features.dkim import section as dkim
 from reconciler.features.dns import section as dns
-from reconciler.model import Contribution, Rules
+from reconciler.model import Contribution, Rules, Service
+from reconciler.model.past import PastOfEach
 from reconciler.postfix.references import TABLE_REFERENCE
 
 if TYPE_CHECKING:
     import re
 
-    from reconciler.model import Desired, Facts, Parameter, Service
+    from reconciler.model import Desired, Facts, Parameter
+
+
+_referring = PastOfEach[Service, bool]()
 
 
 class Feature(Rules, Protocol):
@@ -86,7 +91,7 @@ def compose(desired: Desired, facts: Facts) -> Contribution:
         merged = feature.contribute(desired, facts, merged).over(merged)
     return Contribution(
         parameters={name: _resolved(parameter, merged) for name, parameter in merged.parameters.items()},
-        services={service.key: _resolved_service(service, merged) for service in merged.entries},
+        services=_resolved_services(merged),
         tables=merged.tables,
         companions=merged.companions,
         files=merged.files,
@@ -94,10 +99,17 @@ def compose(desired: Desired, facts: Facts) -> Contribution:
     )
 
 
-def _resolved_service(service: Service, merged: Contribution) -> Service:
-    if not any("table:" in override.value for override in service.overrides):
-        return service  # as are those of thousands of sites
-    return replace(service, overrides=tuple(_resolved(override, merged) for override in service.overrides))
+def _resolved_services(merged: Contribution) -> dict[str, Service | None]:
+    services = dict(merged.services)
+    for service in compress(merged.entries, _referring.of(merged.entries, (), _may_refer)):
+        overrides = tuple(_resolved(override, merged) for override in service.overrides)
+        services[service.key] = replace(service, overrides=overrides)
+    return services
+
+
+def _may_refer(service: Service) -> bool:
+    """Return whether an option may refer to a table; none of a site's does."""
+    return any("table:" in override.value for override in service.overrides)
 
 
 def _resolved(parameter: Parameter, merged: Contribution) -> Parameter:
