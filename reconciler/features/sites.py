@@ -15,9 +15,12 @@ tables/transport sends elsewhere.
 
 from __future__ import annotations
 
-import functools
 import re
-from ipaddress import IPv4Address, IPv6Address, ip_address
+import sys
+from collections import defaultdict
+from ipaddress import IPv4Address, IPv6Address
+from itertools import chain, compress, repeat
+from operator import attrgetter, itemgetter, methodcaller
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 from pydantic import AfterValidator, BeforeValidator, StringConstraints
@@ -26,7 +29,8 @@ from pydantic_core import PydanticCustomError
 from reconciler.features import smart_host, transports
 from reconciler.features.domains import Domain  # noqa: TC001 - pydantic reads it
 from reconciler.features.section import Section, SectionValue
-from reconciler.features.site_files import NAME, number_of, site_of
+from reconciler.features.site_files import NAME
+from reconciler.features.site_services import BIND, bound, owned
 from reconciler.model import (
     Contribution,
     Finding,
@@ -36,33 +40,23 @@ from reconciler.model import (
     Severity,
     Table,
     Where,
-    did_you_mean,
     error_at,
     warning_at,
 )
-from reconciler.model.past import Past
+from reconciler.model.past import Past, PastOfEach
 from reconciler.postfix.scopes import Scope
-from reconciler.postfix.vocabulary import names
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
     from reconciler.model import Desired, Facts
 
 SECTION = "sites"
 TABLE = "site_transport"
-_MOST_WRITTEN = 1 << 14
 MAPS = "sender_dependent_default_transport_maps"
-OPTIONS = names(
-    """
-    inet_protocols smtp_address_preference smtp_bind_address smtp_bind_address6 smtp_bind_address_enforce
-    smtp_connect_timeout smtp_connection_cache_on_demand smtp_helo_name smtp_helo_timeout smtp_mail_timeout
-    smtp_rcpt_timeout smtp_tls_loglevel smtp_tls_security_level smtp_tls_wrappermode syslog_name
-    """
-)
-_BIND = {4: "smtp_bind_address", 6: "smtp_bind_address6"}
+_KEY = "-out/unix"
+"""What follows the name of a site in the key of its service."""
 _ROUTE = re.compile(rb"(site[1-9][0-9]{0,8}-out):")
-_UNOWNED = re.compile(r"master\.d/site[-_]?0*([1-9][0-9]{0,8})(?:[-_][^/]*)?\.cf")
 Address = IPv4Address | IPv6Address
 
 
@@ -107,27 +101,34 @@ class Schema(SectionValue[dict[Annotated[str, StringConstraints(pattern=rf"^{NAM
     @property
     def services(self) -> frozenset[str]:
         """The services that the sites add."""
-        return frozenset(f"{service_of(name)}/unix" for name, site in self.root.items() if site.delivery)
+        return frozenset([name + _KEY for name, site in self.root.items() if site.delivery])
 
 
 class _Made(NamedTuple):
-    """What a site contributes, and what it was made of, which keeps its place in memory for that long."""
+    """What a site contributes: its service, and the row of each of its domains with its place."""
 
-    site: Site
-    origin: object
     service: Service
     rows: tuple[tuple[str, Where], ...]
 
 
-_made: Past[_Made] = Past(_MOST_WRITTEN)
-_sorted: Past[tuple[Schema, dict[str, Site]]] = Past(2, in_a_pass=True)
-"""By the place in memory of a section: its sites in the order of their numbers."""
+_made = PastOfEach[Site, _Made | None]()
+_domains = PastOfEach[Site, tuple[str, ...]]()
+_addresses = PastOfEach[Site, tuple[str, ...]]()
+_greetings = PastOfEach[Site, str]()
+_binding = PastOfEach[Service, tuple[str, ...]]()
 
 
-@functools.lru_cache(maxsize=_MOST_WRITTEN)
-def _written(address: Address) -> str:
-    """Return an address as text; those of thousands of sites are written out several times."""
-    return str(address)
+class _Sorted(NamedTuple):
+    """The sites of a section in the order of their numbers; those that deliver have an address of their own."""
+
+    section: Schema
+    all: dict[str, Site]
+    delivering: dict[str, Site]
+
+
+_sorted: Past[_Sorted] = Past(2, in_a_pass=True)
+"""By the place in memory of a section, which stays as long as it is in here."""
+_NONE = _Sorted(Schema({}), {}, {})
 
 
 def service_of(site: str) -> str:
@@ -135,28 +136,41 @@ def service_of(site: str) -> str:
     return f"{site}-out"
 
 
-def owner_of(service: Service) -> str:
-    """Return the site whose files contain a service; empty for all other services."""
-    return site_of(service.where.file)
-
-
 def sites_in(desired: Desired) -> dict[str, Site]:
     """Return the sites of the desired state by their names, in the order of their numbers."""
+    return _sites_in(desired).all
+
+
+def _addresses_of(sites: dict[str, Site]) -> tuple[tuple[str, ...], ...]:
+    """Return the addresses that each site delivers from, as texts."""
+    return _addresses.of(
+        list(sites.values()), (), lambda site: tuple(map(str, site.delivery.address)) if site.delivery else ()
+    )
+
+
+def _sites_in(desired: Desired) -> _Sorted:
     section = desired.section(Schema)
     if section is None:
-        return {}
+        return _NONE
     known = _sorted.used(id(section))
     if known is None:
-        known = section, dict(sorted(section.root.items(), key=lambda item: number_of(item[0])))
+        names = list(map(sys.intern, sorted(sorted(section.root), key=len)))  # no number begins with 0
+        sites = dict(zip(names, map(section.root.__getitem__, names), strict=True))
+        known = _Sorted(section, sites, dict(compress(sites.items(), _addresses_of(sites))))
         _sorted.keep(id(section), known)
-    return known[1]
+    return known
 
 
 def mentioned(merged: Contribution, facts: Facts) -> Mentioned:  # noqa: ARG001 - a Feature
     """Return the addresses that sites deliver from, whose reverse names the rules check."""
-    ours = (service for service in merged.entries if NAME.fullmatch(service.name.removesuffix("-out")))
-    options = (option for service in ours for option in service.overrides)
-    return Mentioned(addresses=frozenset(option.value for option in options if option.name in _BIND.values()))
+    return Mentioned(addresses=frozenset(chain.from_iterable(_binding.of(merged.entries, (), _bound_by))))
+
+
+def _bound_by(service: Service) -> tuple[str, ...]:
+    """Return the addresses that the service of a site binds to."""
+    if not NAME.fullmatch(service.name.removesuffix("-out")):
+        return ()
+    return tuple(option.value for option in service.overrides if option.name in BIND.values())
 
 
 def services(section: object) -> frozenset[str]:
@@ -166,17 +180,14 @@ def services(section: object) -> frozenset[str]:
 
 def contribute(desired: Desired, facts: Facts, below: Contribution) -> Contribution:
     """Contribute a service for each site with an address of its own, and the rows of its domains."""
-    services, rows = dict[str, Service](), list[tuple[str, Where]]()
-    for name, site in sites_in(desired).items():
-        if site.delivery:
-            service, theirs = _delivered(name, site, site.delivery, desired, facts)
-            services[service.key] = service
-            rows += theirs
+    made = _delivered(desired, facts)
+    services = {one.service.key: one.service for one in made}
+    rows = list(chain.from_iterable(map(attrgetter("rows"), made)))
     if not rows:
         return Contribution(services=services)
     table = Table(
         name=TABLE, type=facts.compiled_type, file=rows[0][1].file, compiler="postmap",
-        source="".join(row for row, _ in rows).encode(), origins=tuple(where for _, where in rows),
+        source="".join(map(itemgetter(0), rows)).encode(), origins=tuple(map(itemgetter(1), rows)),
     )  # fmt: skip
     written = below.parameters.get(MAPS)
     value = f"{written.value}, {table.reference}" if written else table.reference
@@ -184,34 +195,32 @@ def contribute(desired: Desired, facts: Facts, below: Contribution) -> Contribut
     return Contribution(parameters={MAPS: maps}, services=services, tables={TABLE: table})
 
 
-def _delivered(
-    name: str, site: Site, delivery: Delivery, desired: Desired, facts: Facts
-) -> tuple[Service, tuple[tuple[str, Where], ...]]:
-    """Return the service of a site, and the row of each of its domains with its place.
-
-    Of thousands of sites, those that no commit changed since have them from memory.
-    """
-    is_enforced = "smtp_bind_address_enforce" in facts.parameters
+def _delivered(desired: Desired, facts: Facts) -> list[_Made]:
+    """Return what the sites contribute; those that no commit changed since have it from memory."""
     relay = desired.section(smart_host.Schema)
-    is_wrapped = bool(relay and relay.is_wrapped)
-    origin = desired.origin(SECTION, name)
-    key = name, id(site), id(origin), is_enforced, is_wrapped
-    if origin is not None and (known := _made.used(key)):
-        return known.service, known.rows
-    service = _service(name, delivery, desired, is_enforced=is_enforced, is_wrapped=is_wrapped)
-    rows = tuple(
-        (f"@{domain} {service.name}:\n", desired.where(SECTION, name, "domains", str(place)))
-        for place, domain in enumerate(site.domains)
-    )
-    if origin is not None:
-        _made.keep(key, _Made(site, origin, service, rows))
-    return service, rows
+    is_enforced, is_wrapped = "smtp_bind_address_enforce" in facts.parameters, bool(relay and relay.is_wrapped)
+
+    def make(name: str, site: Site, _: object) -> _Made | None:
+        if not site.delivery:
+            return None
+        service = _service(name, site.delivery, desired, is_enforced=is_enforced, is_wrapped=is_wrapped)
+        rows = (
+            (f"@{domain} {service.name}:\n", desired.where(SECTION, name, "domains", str(place)))
+            for place, domain in enumerate(site.domains)
+        )
+        return _Made(service, tuple(rows))
+
+    sites = sites_in(desired)
+    # What was not read from a file that is known has other places each time.
+    origins = [origin or object() for origin in desired.origins(SECTION, sites)]
+    made = _made.of_rows(([*sites], [*sites.values()], origins), (is_enforced, is_wrapped), make) if sites else ()
+    return list(filter(None, made))
 
 
 def _service(name: str, delivery: Delivery, desired: Desired, *, is_enforced: bool, is_wrapped: bool) -> Service:
     families, service = {address.version for address in delivery.address}, service_of(name)
     options = {"syslog_name": f"postfix/{service}", "smtp_helo_name": delivery.helo}
-    options |= {_BIND[address.version]: _written(address) for address in delivery.address}
+    options |= {BIND[address.version]: str(address) for address in delivery.address}
     if is_enforced:
         options["smtp_bind_address_enforce"] = "yes"  # otherwise mail would leave from the host's own address
     if len(families) == 1:
@@ -233,20 +242,21 @@ def _service(name: str, delivery: Delivery, desired: Desired, *, is_enforced: bo
 
 def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Finding]:
     """Check that sites share nothing, that their services only deliver, and that their addresses have reverse names."""
-    sites = sites_in(desired)
+    _, sites, delivering = _sites_in(desired)
     yield from _shared_domains(sites, desired)
     yield from _shared_addresses(sites, desired)
-    yield from _taken_names(sites, desired)
+    yield from _taken_names(delivering, desired)
     for service in desired.services:
-        yield from _owned(service)
+        yield from owned(service)
     yield from _unasked_table(desired, merged, facts)
-    yield from _unused(sites, desired, merged)
+    yield from _unused(delivering, desired, merged)
     yield from _missing_reverse_names(sites, desired, facts)
 
 
 def _shared_domains(sites: dict[str, Site], desired: Desired) -> Iterator[Finding]:
     first: dict[str, tuple[str, int]] = {}
-    for name, site in sites.items():
+    domains = list(chain.from_iterable(_domains.of(list(sites.values()), (), attrgetter("domains"))))
+    for name, site in sites.items() if len(set(domains)) < len(domains) else ():
         for place, domain in enumerate(site.domains):
             other, earlier = first.setdefault(domain, (name, place))
             if (other, earlier) == (name, place):
@@ -261,8 +271,11 @@ def _shared_domains(sites: dict[str, Site], desired: Desired) -> Iterator[Findin
 
 
 def _shared_addresses(sites: dict[str, Site], desired: Desired) -> Iterator[Finding]:
-    first: dict[Address, tuple[str, Where | None]] = {}
-    for address, name, place in (*_delivering(sites), *_bound(desired.services)):
+    first: dict[str, tuple[str, Where | None]] = {}
+    own = list(bound(desired.services))
+    addresses = [*chain.from_iterable(_addresses_of(sites)), *(address for address, _, _ in own)]
+    is_shared = len(set(addresses)) < len(addresses)
+    for address, name, place in (*_delivering(sites), *own) if is_shared else ():
         other, earlier = first.setdefault(address, (name, place))
         if other != name:
             where, there = (
@@ -272,60 +285,25 @@ def _shared_addresses(sites: dict[str, Site], desired: Desired) -> Iterator[Find
             what = (
                 f'address "{address}" is in {other} ({there}) and in {name} ({where}): they would share one reputation'
             )
-            yield error_at("shared-address", where, what, str(address), there)
+            yield error_at("shared-address", where, what, address, there)
 
 
-def _delivering(sites: dict[str, Site]) -> Iterator[tuple[Address, str, None]]:
+def _delivering(sites: dict[str, Site]) -> Iterator[tuple[str, str, None]]:
     """Yield the addresses of sites, whose places are looked up if they are needed."""
-    for name, site in sites.items():
-        for address in site.delivery.address if site.delivery else ():
+    for name, addresses in zip(sites, _addresses_of(sites), strict=True):
+        for address in addresses:
             yield address, name, None
-
-
-def _bound(services: Iterable[Service]) -> Iterator[tuple[Address, str, Where]]:
-    """Yield the addresses in sites' own files of master.d; another rule reports malformed ones."""
-    for service in services:
-        for option in service.overrides if owner_of(service) else ():
-            if option.name in _BIND.values():
-                try:
-                    yield ip_address(option.value), owner_of(service), option.where
-                except ValueError:
-                    continue
 
 
 def _taken_names(sites: dict[str, Site], desired: Desired) -> Iterator[Finding]:
     section = desired.section(transports.Schema)
     own = {f"{name}/unix": desired.where(transports.SECTION, name) for name in (section.named if section else ())}
     taken = {service.key: service.where for service in desired.services} | own
-    for name, site in sites.items():
-        key = f"{service_of(name)}/unix"
-        if site.delivery and key in taken:
+    for name in filter({key.removesuffix(_KEY) for key in taken}.__contains__, sites):
+        key = name + _KEY
+        if key in taken:
             what = f"duplicate service: the delivery of {name} already adds {key}, and this one would replace it"
             yield error_at("duplicate-service", taken[key], f"{what}; rename it", key, desired.where(SECTION, name))
-
-
-def _owned(service: Service) -> Iterator[Finding]:
-    """Check a service in a site's own file of master.d."""
-    match = _UNOWNED.fullmatch(service.where.file)
-    if match and not owner_of(service):
-        what = (
-            f'"{match[0]}" belongs to no site, and would stay when site{match[1]} leaves; did you mean'
-            f" master.d/site{match[1]}-NAME.cf?"
-        )
-        where = Where(match[0])
-        yield warning_at("unowned-service", where, what, match[0])
-    name = owner_of(service)
-    if not name:
-        return
-    if service.type != "unix" or service.command != "smtp" or service.arguments:
-        got = " ".join((service.type, service.command, *service.arguments))
-        what = f'service "{service.name}" of {name}: a site may have only smtp services of type unix, got "{got}"'
-        yield error_at("site-service", service.where, what, service.key)
-    for option in service.overrides:
-        if option.name not in OPTIONS:
-            hint = did_you_mean(option.name, OPTIONS) or "; move it to a file of the host"
-            what = f'service "{service.name}" of {name}: a site may not set "{option.name}"{hint}'
-            yield error_at("site-service", option.where, what, f"{service.key} {option.name}")
 
 
 def _unasked_table(desired: Desired, merged: Contribution, facts: Facts) -> Iterator[Finding]:
@@ -341,12 +319,13 @@ def _unasked_table(desired: Desired, merged: Contribution, facts: Facts) -> Iter
 
 def _unused(sites: dict[str, Site], desired: Desired, merged: Contribution) -> Iterator[Finding]:
     """Report rows without their service, and services without any row."""
-    idle = {service_of(name).encode() for name, site in sites.items() if site.delivery and not site.domains}
+    idle = {service_of(name).encode() for name, site in sites.items() if not site.domains}
     rows = (table.source for table in desired.tables.values()) if idle else ()
     idle -= {match[1] for source in rows for match in _ROUTE.finditer(source)}
-    for name, site in sites.items():
+    served = frozenset(map(methodcaller("removesuffix", _KEY), merged.services))
+    for name in sites if idle or not served.issuperset(sites) else ():
         service = service_of(name)
-        if site.delivery and f"{service}/unix" not in merged.services:
+        if name not in served:
             what = f"this removes {service}, which delivers the mail of {name}: the mail would wait in the queue"
             yield error_at("unasked-sites", desired.where("services", f"{service}/unix"), what, service)
         if service.encode() in idle:
@@ -359,34 +338,39 @@ def _unused(sites: dict[str, Site], desired: Desired, merged: Contribution) -> I
 
 def reverse_names(desired: Desired) -> dict[str, set[str]]:
     """Return the names that the addresses of sites must have in DNS."""
-    wanted: dict[str, set[str]] = {}
-    for delivery in [site.delivery for site in sites_in(desired).values() if site.delivery]:
-        for address in delivery.address:
-            wanted.setdefault(_written(address), set()).add(delivery.helo)
+    wanted = defaultdict[str, set[str]](set)
+    for address, helo in _named(sites_in(desired)):
+        wanted[address].add(helo)
     return wanted
+
+
+def _named(sites: dict[str, Site]) -> Iterator[tuple[str, str]]:
+    """Return each address that sites deliver from, with the name that it must have."""
+    addresses = _addresses_of(sites)
+    names = _greetings.of(list(sites.values()), (), lambda site: site.delivery.helo if site.delivery else "")
+    each_name = chain.from_iterable(map(repeat, names, map(len, addresses)))
+    return zip(chain.from_iterable(addresses), each_name, strict=True)
 
 
 def _missing_reverse_names(sites: dict[str, Site], desired: Desired, facts: Facts) -> Iterator[Finding]:
     """Report addresses without a matching reverse name: receivers treat such a host as a spammer."""
-    for name, site in sites.items():
-        for address in site.delivery.address if site.delivery else ():
-            known, helo = facts.names.get(_written(address)), site.delivery.helo if site.delivery else ""
-            if known is not None and helo in known:
-                continue
-            where = desired.where(SECTION, name, "delivery", "address")
-            if known is None:
-                what = f'address "{address}" of {name}: DNS did not answer the query for its reverse name'
-                yield Finding(
-                    rule="unknown-reverse-name", where=where, text=what, subject=str(address),
-                    severity=Severity.WARNING, lasting=False,
-                )  # fmt: skip
-            else:
-                got = f"its names are {', '.join(known)}" if known else "it has none"
-                what = f'address "{address}" of {name} has no reverse name "{helo}" that resolves back to it ({got})'
-                yield Finding(
-                    rule="reverse-name", where=where, text=f"{what}: receivers would refuse its mail",
-                    subject=f"{address} {helo}", lasting=False,
-                )  # fmt: skip
+    if all(helo in (facts.names.get(address) or ()) for address, helo in _named(sites)):
+        return
+    for (address, name, _), (_, helo) in zip(_delivering(sites), _named(sites), strict=True):
+        known, where = facts.names.get(address), desired.where(SECTION, name, "delivery", "address")
+        if known is None:
+            what = f'address "{address}" of {name}: DNS did not answer the query for its reverse name'
+            yield Finding(
+                rule="unknown-reverse-name", where=where, text=what, subject=address,
+                severity=Severity.WARNING, lasting=False,
+            )  # fmt: skip
+        elif helo not in known:
+            got = f"its names are {', '.join(known)}" if known else "it has none"
+            what = f'address "{address}" of {name} has no reverse name "{helo}" that resolves back to it ({got})'
+            yield Finding(
+                rule="reverse-name", where=where, text=f"{what}: receivers would refuse its mail",
+                subject=f"{address} {helo}", lasting=False,
+            )  # fmt: skip
 
 
 PASSING = frozenset({"reverse-name", "unknown-reverse-name"})

@@ -23,7 +23,8 @@ from reconciler.features.dns.template import BadTemplate, render_lines
 from reconciler.features.domains import Domain, mail_domains
 from reconciler.features.secret_names import one_secret
 from reconciler.features.section import Section
-from reconciler.features.sites import owner_of, sites_in
+from reconciler.features.site_services import owner_of
+from reconciler.features.sites import sites_in
 from reconciler.model import Finding, SecretName, Where, error_at, limits, paths_in
 from reconciler.postfix.scopes import Scope, every_scope
 

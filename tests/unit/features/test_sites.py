@@ -7,7 +7,7 @@ import pytest
 from reconciler.desired.lint import mentioned
 from reconciler.features.composition import compose
 from reconciler.features.sites import MAPS
-from reconciler.model import Severity
+from reconciler.model import Facts, Severity
 from reconciler.model.errors import InvalidSource
 from tests.unit.desired_states import desired, findings_of, linted, only_finding
 from tests.unit.host_facts import HOST, facts
@@ -108,27 +108,44 @@ def test_what_is_another_sites_is_refused_and_both_are_named() -> None:
     assert findings_of("duplicate-service", files=ONE, facts=KNOWN, transports={"site1-out": {}})
 
 
-@pytest.mark.parametrize(
-    ("service", "text"),
-    [
-        ("x unix - n n - - pipe user=vmail argv=/bin/true", 'got "unix pipe user=vmail argv=/bin/true"'),
-        ("127.0.0.1:2525 inet n - n - - smtpd", 'got "inet smtpd"'),
-        ("x unix - - n - - smtp -v", 'got "unix smtp -v"'),
-        ("x unix - - n - - smtp -o smtp_helo_nam=a.example", "did you mean smtp_helo_name?"),
-        ("x unix - - n - - smtp -o smtp_sasl_password_maps=hash:/x", 'a site may not set "smtp_sasl_password_maps"'),
-    ],
-)
-def test_a_sites_services_only_deliver(service: str, text: str) -> None:
-    assert text in only_finding("site-service", files={"master.d/site12-a.cf": service + "\n"})
-    assert not findings_of("site-service", files={"master.d/a.cf": service + "\n"})
+def test_a_site_that_changed_is_judged_anew_and_so_are_all_when_the_host_changed() -> None:
+    names = {f"192.0.2.{number}": (f"m{number}.example",) for number in range(1, 9)}
+    host = facts(names=names)
+    good = {f"sites/site{one}/site.yaml": lines(f"d{one}.example", one) for one in range(1, 6)}
+    shared = good | {"sites/site4/site.yaml": lines("d3.example", 2)}
+    moved = good | {"sites/site4/site.yaml": lines("d4.example", 8)}
+    for _ in range(2):
+        assert told(good, host) == set()
+        assert told(shared, host) == {("shared-domain", "site4"), ("shared-address", "site4")}
+        assert told(good, facts(names=names | {"192.0.2.5": ("x.example",)})) == {("reverse-name", "site5")}
+        assert told(moved, facts(names=names | {"192.0.2.4": ()})) == set()
+        assert told(moved, facts(names=names | {"192.0.2.8": None})) == {("unknown-reverse-name", "site4")}
+        assert mentioned(compose(desired(files=moved), host), host).addresses == {
+            f"192.0.2.{one}" for one in (1, 2, 3, 5, 8)
+        }
 
 
-def test_a_healthy_service_of_a_site_passes_and_one_of_no_site_is_told_of() -> None:
-    own = "x unix - - n - - smtp -o smtp_helo_name=a.example -o syslog_name=postfix/x\n"
-    assert not [one for one in linted(desired(files={"master.d/site12-a.cf": own})) if one.is_error]
-    (finding,) = findings_of("unowned-service", files={"master.d/site12.cf": own})
-    assert finding.severity is Severity.WARNING
-    assert "master.d/site12-NAME.cf" in finding.text
+def test_two_sites_of_one_text_have_their_own_services_and_places() -> None:
+    files = {f"sites/site{one}/site.yaml": lines("d1.example", 1) for one in (1, 2, 10)}
+    for _ in range(3):
+        merged = compose(desired(files=files), KNOWN)
+        made = [service for service in merged.entries if service.name.startswith("site")]
+        assert [(one.name, one.where.file) for one in made] == [
+            (f"site{one}-out", f"sites/site{one}/site.yaml") for one in (1, 2, 10)
+        ]
+        assert [where.file for where in merged.tables["site_transport"].origins] == [one.where.file for one in made]
+
+
+def lines(domain: str, number: int) -> str:
+    """The file of a site with an address of that number."""
+    return f"domains: [{domain}]\ndelivery: {{address: 192.0.2.{number}, helo: m{number}.example}}\n"
+
+
+def told(files: dict[str, str], host: Facts) -> set[tuple[str, str]]:
+    """What the rules about sites say, with the site of each."""
+    rules = {"shared-domain", "shared-address", "reverse-name", "unknown-reverse-name"}
+    found = linted(desired(files=files), host)
+    return {(one.rule, one.where.file.split("/")[1]) for one in found if one.rule in rules}
 
 
 def test_an_address_is_here_and_has_a_name_that_leads_back() -> None:
