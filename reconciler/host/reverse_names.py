@@ -30,18 +30,20 @@ class ReverseNames:
 
     def known(self, wanted: Iterable[str]) -> dict[str, Names]:
         """Return the names of these addresses, as far as they still count."""
-        return {address: names for address, (names, _) in self._fresh(wanted).items()}
+        since, known = self._clock() - LASTING, self._known
+        return {one: known[one][0] for one in wanted if one in known and known[one][1] > since}
 
     def learn(self, found: Mapping[str, Names | None]) -> None:
         """Keep the names that were found for the addresses of a commit."""
         with self._lock:
-            before, now = self._fresh(found), self._clock()
+            before, now = self._known, self._clock()
             self._known = {
-                address: before[address] if address in before and before[address][0] == names else (names, now)
+                address: known if (known := before.get(address)) and _counts(known, names, now) else (names, now)
                 for address, names in found.items()
                 if names
             }
 
-    def _fresh(self, wanted: Iterable[str]) -> dict[str, tuple[Names, float]]:
-        since, known = self._clock() - LASTING, self._known
-        return {one: known[one] for one in wanted if one in known and known[one][1] > since}
+
+def _counts(known: tuple[Names, float], names: Names, now: float) -> bool:
+    """Return whether the same names were found not too long ago."""
+    return known[0] == names and known[1] > now - LASTING

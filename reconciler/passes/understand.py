@@ -115,7 +115,7 @@ def right_names(desired: Desired, edges: Edges) -> FromOthers:
     """Return the reverse names that were those which a commit needs a while ago, and need not be asked for."""
     wanted = reverse_names(desired)
     known = edges.names.known(wanted)
-    return FromOthers(names={one: known[one] for one, names in wanted.items() if names <= {*known.get(one, ())}})
+    return FromOthers(names={one: names for one, names in known.items() if wanted[one].issubset(names)})
 
 
 def complete(understood: Understood) -> Understood:
