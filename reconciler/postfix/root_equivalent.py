@@ -11,8 +11,11 @@ Tables outside of the commit, such as /etc/aliases, are not read.
 from __future__ import annotations
 
 import re
+from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
+from reconciler.model import Service
+from reconciler.model.past import PastOfEach
 from reconciler.postfix.alike import of_all, with_alike
 from reconciler.postfix.references import own_name, table_inside, tables_of
 from reconciler.postfix.routes import TRANSPORT_MAPS, TRANSPORTS, destinations, transport_of
@@ -24,7 +27,7 @@ from reconciler.postfix.vocabulary import names
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from reconciler.model import Contribution, Facts, Parameter, Service, Table, Where
+    from reconciler.model import Contribution, Facts, Parameter, Table, Where
 
 ROOT = "makes its author root"
 RECIPIENT = "runs commands as the recipient's user"
@@ -79,12 +82,14 @@ class Power(NamedTuple):
         return self[:3]
 
 
+_services = PastOfEach[Service, tuple[Power, ...]]()
+
+
 def powers(merged: Contribution, facts: Facts) -> Iterator[Power]:
     """Yield those of the settings and of the services; tables_with_powers() has the entries of tables."""
     yield from _of_settings([Scope(merged, facts)])
     yield from of_all(lambda some: _of_settings(scopes(some, facts)[1:]), with_alike(merged, facts), merged)
-    for service in merged.entries:
-        yield from _of_service(service)
+    yield from chain.from_iterable(_services.of(merged.entries, (), _of_service))
 
 
 # ---- settings --------------------------------------------------------------------------------------------------------
@@ -163,7 +168,11 @@ def _of_transport(scope: Scope, destination: str) -> str:
 # ---- services --------------------------------------------------------------------------------------------------------
 
 
-def _of_service(service: Service) -> Iterator[Power]:
+def _of_service(service: Service) -> tuple[Power, ...]:
+    return tuple(_powers_of(service))
+
+
+def _powers_of(service: Service) -> Iterator[Power]:
     command, line = service.command, " ".join((service.command, *service.arguments))
     what, program = f"service {service.key}", command.rpartition("/")[2]
     if program in {"pipe", "spawn"}:

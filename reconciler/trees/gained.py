@@ -17,7 +17,7 @@ from reconciler.postfix.root_equivalent import LINKED, Power, powers, tables_wit
 from reconciler.postfix.syntax import read_main, read_master
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from reconciler.model import Facts, File, Plan, Tree
     from reconciler.postfix.root_equivalent import UsedTable
@@ -36,14 +36,23 @@ def gained(plan: Plan, origin: Contribution, facts: Facts, *, is_rendered: bool 
         live = Contribution()
         if found or tables:
             live = _live(plan, origin) if is_rendered else settings_of(plan.live)
-        known = {power.identity for power in powers(live, facts)}
-        settings = [power for power in found if power.identity not in known]
-        before = {used.identity for used in tables_with_powers(live, facts)}
+        new = _new(found, powers(live, facts))
+        settings = [power for power in found if power.identity in new]
+        new_tables = _new(tables, tables_with_powers(live, facts))
     for used in tables:
-        settings += _changed(used, plan) if used.identity in before else used.powers()
+        settings += used.powers() if used.identity in new_tables else _changed(used, plan)
     settings += _of_programs(plan, origin, facts)
     settings += _of_links(plan, origin)
     return tuple(dict.fromkeys(settings))
+
+
+def _new(found: Iterable[Power | UsedTable], before: Iterable[Power | UsedTable]) -> set[tuple[str, ...]]:
+    """Return the identities that are not among those *before*, of which no more are looked at than needed."""
+    new = set[tuple[str, ...]](one.identity for one in found)
+    known = iter(before)
+    while new and (one := next(known, None)):
+        new.discard(one.identity)
+    return new
 
 
 def _changed(used: UsedTable, plan: Plan) -> Iterator[Power]:
@@ -95,8 +104,9 @@ def _live(plan: Plan, origin: Contribution) -> Contribution:
     """Return the settings of what is live; where its master.cf is as the target's, the services are those of origin."""
     old, new = (_text(tree.get("master.cf")) for tree in (plan.live, plan.target))
     (services, _), (others, _) = (read_master(text, "master.cf") for text in differing_services(old, new))
-    differing = {service.key for service in others}
-    same = {key: service for key, service in origin.services.items() if key not in differing}
+    same = dict(origin.services)
+    for service in others:
+        same.pop(service.key, None)
     live = settings_of({name: file for name, file in plan.live.items() if name != "master.cf"})
     return replace(live, services=same | {service.key: service for service in services})
 
