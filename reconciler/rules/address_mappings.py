@@ -36,10 +36,11 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
     """Check that the mail of each entry is mapped, before a filter or after it."""
     main = Scope(merged, facts)
     lost = [name for name in _MAPPINGS if main.value(name)]
-    if not lost or any(search(table, _FILTER) for table in merged.tables.values()):
+    unmapped = [scope for scope in _unmapped(merged, facts) if scope.parameter(_OPTIONS)] if lost else []
+    if not unmapped or any(search(table, _FILTER) for table in merged.tables.values()):
         return
     reported: set[Where] = set()
-    for scope in _unmapped(merged, facts):
+    for scope in unmapped:
         parameter = scope.parameter(_OPTIONS)
         if parameter and parameter.where not in reported:
             reported.add(parameter.where)
@@ -54,7 +55,7 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
 
 def _unmapped(merged: Contribution, facts: Facts) -> list[Scope]:
     """Return the entries into the queue whose mail is mapped neither there nor before or after a filter."""
-    entries = [Scope(merged, facts, one) for one in merged.entries if one.command in {"smtpd", "pickup", "qmqpd"}]
+    entries = [Scope(merged, facts, one) for one in merged.distinct if one.command in {"smtpd", "pickup", "qmqpd"}]
     filtered = [scope for scope in entries if not _is_last(scope)]
     last = [scope for scope in entries if _is_last(scope)]
     unmapped = [scope for scope in last if not _is_mapped(scope)]

@@ -32,6 +32,8 @@ _HOP = re.compile(r"(?:inet:)?(?:\[(?P<inside>[^\]]+)\]|(?P<bare>[^:\[\]]+))(?::
 _WRAPPED = frozenset({"465", "smtps", "submissions"})
 _PLAIN = frozenset({"", "25", "smtp", "587", "submission"})
 _ADDRESS = re.compile(rb"(?<![\w.-])(?:localhost|[0-9a-f:.]{2,})", re.IGNORECASE)
+_ONWARD = re.compile(rb"(?m):[^\S\n]*\S|^[^\S\n]")
+"""What a table has that gives a transport a next hop: a word after a colon, or a line that continues another."""
 _STAR = re.compile(rb"(?m)^\*\s")
 _STRANGERS = ("example.com", "mail.stranger.net", "a.b.co.uk")
 _FAR = ("mydestination", "virtual_alias_domains", "virtual_mailbox_domains", "relay_domains")
@@ -146,15 +148,19 @@ def _local_programs(main: Scope) -> Iterator[Finding]:
             for route in destinations(scope, parameter) if parameter.name in TRANSPORTS | TRANSPORT_MAPS else ():
                 if what := _needs_tls(main, route):
                     yield scope.warning("local-tls", parameter, f"{parameter.name}: {what}", route)
-    own = frozenset(text.encode() for text in main.facts.own_by_text)
     for name in sorted(TRANSPORT_MAPS):
         for named in own_tables(main, name):
-            suspect = bool(named.table.file) and any(found for _, found in each(named.table, _may_be_here, own))
+            suspect = bool(named.table.file) and search(named.table, _ONWARD) and _names_host(named.table, main.facts)
             routes = {entry.value for entry in Entries(named.table)} if suspect else set()
             problems = {route: what for route in routes if (what := _needs_tls(main, route))}
             for entry in Entries(named.table) if problems else ():
                 if what := problems.get(entry.value, ""):
                     yield named.finding("local-tls", entry, f'"{entry.key}": {what}')
+
+
+def _names_host(table: Table, facts: Facts) -> bool:
+    own = frozenset(text.encode() for text in facts.own_by_text)
+    return any(found for _, found in each(table, _may_be_here, own))
 
 
 def _may_be_here(table: Table, own: frozenset[bytes]) -> bool:

@@ -19,7 +19,7 @@ from reconciler.postfix.hashed_texts import HashedTexts
 from reconciler.postfix.numbers import as_number
 from reconciler.postfix.references import own_name, tables_of
 from reconciler.postfix.scopes import Scope
-from reconciler.postfix.table_parts import holds, longest_line, search
+from reconciler.postfix.table_parts import holds, longest_line, mentions, search
 from reconciler.postfix.tables import PATTERN_TYPES, Entries
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
     main = Scope(merged, facts)
     for name in _LISTS:
         for table in _tables(main, name):
-            if search(table, _STRAY):
+            if mentions(table, (b"#", b";")) and search(table, _STRAY):
                 yield from _stray_words(table)
     for table in _tables(main, _VIRTUAL):
         yield from _no_addresses(table)
@@ -90,7 +90,8 @@ def _stray_words(table: Table) -> Iterator[Finding]:
 
 def _no_addresses(table: Table) -> Iterator[Finding]:
     """Yield the commands, files and lists among virtual aliases, which are all addresses to cleanup(8)."""
-    for entry in Entries(table) if search(table, _COMMAND) else ():
+    may_have_one = mentions(table, (b"|", b"/", b":include:")) and search(table, _COMMAND)
+    for entry in Entries(table) if may_have_one else ():
         word = next((word for word in targets(entry) if _COMMAND.match(b" " + word.encode("utf-8", "replace"))), "")
         if word:
             what = (
