@@ -11,10 +11,12 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Address, IPv6Address, ip_address
+from itertools import compress
 from typing import TYPE_CHECKING
 
-from reconciler.model import MASTER, UNWRITTEN, Finding, Mentioned, did_you_mean, error_at
+from reconciler.model import MASTER, UNWRITTEN, Finding, Mentioned, Service, did_you_mean, error_at
 from reconciler.model.ascii_text import SPACE, is_digits
+from reconciler.model.past import PastOfEach
 from reconciler.postfix.disabled import started
 from reconciler.postfix.nexthops import port_names
 from reconciler.postfix.numbers import as_number
@@ -23,7 +25,7 @@ from reconciler.postfix.scopes import Scope, scopes, words
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
 
-    from reconciler.model import Contribution, Desired, Facts, Listener, Parameter, Service
+    from reconciler.model import Contribution, Desired, Facts, Listener, Parameter
 
 if TYPE_CHECKING:
     Address = IPv4Address | IPv6Address
@@ -34,6 +36,9 @@ _NO_NAMES = frozenset({"", "all", "localhost", "loopback-only"})
 _LONGEST = 107  # bytes of a socket's path (unix(7), sun_path), without the null byte
 _WILDCARDS = (IPv4Address("0.0.0.0"), IPv6Address("::"))  # noqa: S104 - compared, never bound
 _LOOPBACK = (IPv4Address("127.0.0.1"), IPv6Address("::1"))
+
+
+_excesses = PastOfEach[Service, int]()
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,14 +109,19 @@ def _bad_host(endpoint: ListenAddress, own: Collection[Address]) -> Iterator[Fin
 
 def _too_long(merged: Contribution) -> Iterator[Finding]:
     """Check the length of each socket's path: the master binds sockets by their path below queue_directory."""
-    for service in merged.entries:
-        path = f"{'public' if service.private == 'n' else 'private'}/{service.name}"
-        if service.type in {"unix", "pass"} and (size := len(path.encode("utf-8", "surrogateescape"))) > _LONGEST:
-            what = (
-                f'service "{service.name[:20]}...": its name is {size - _LONGEST} bytes too long for a socket, and the'
-                " master would exit"
-            )
-            yield error_at("long-service-name", service.where, what, service.key)
+    services = merged.entries
+    for service in compress(services, _excesses.of(services, (), _excess)):
+        what = (
+            f'service "{service.name[:20]}...": its name is {_excess(service)} bytes too long for a socket, and the'
+            " master would exit"
+        )
+        yield error_at("long-service-name", service.where, what, service.key)
+
+
+def _excess(service: Service) -> int:
+    """Return by how many bytes the path of a service's socket is too long."""
+    path = f"{'public' if service.private == 'n' else 'private'}/{service.name}"
+    return max(len(path.encode("utf-8", "surrogateescape")) - _LONGEST, 0) if service.type in {"unix", "pass"} else 0
 
 
 def _address(text: str) -> Address | None:
