@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import re
 import sys
-from collections import defaultdict
 from ipaddress import IPv4Address, IPv6Address
 from itertools import chain, compress, repeat
 from operator import attrgetter, itemgetter, methodcaller
@@ -336,16 +335,12 @@ def _unused(sites: dict[str, Site], desired: Desired, merged: Contribution) -> I
             yield warning_at("unused-delivery", where, what, name)
 
 
-def reverse_names(desired: Desired) -> dict[str, set[str]]:
-    """Return the names that the addresses of sites must have in DNS."""
-    wanted = defaultdict[str, set[str]](set)
-    for address, helo in _named(sites_in(desired)):
-        wanted[address].add(helo)
-    return wanted
+def reverse_names(desired: Desired) -> Iterator[tuple[str, str]]:
+    """Return each address that sites deliver from, with the name that it must have in DNS."""
+    return _named(sites_in(desired))
 
 
 def _named(sites: dict[str, Site]) -> Iterator[tuple[str, str]]:
-    """Return each address that sites deliver from, with the name that it must have."""
     addresses = _addresses_of(sites)
     names = _greetings.of(list(sites.values()), (), lambda site: site.delivery.helo if site.delivery else "")
     each_name = chain.from_iterable(map(repeat, names, map(len, addresses)))

@@ -113,9 +113,10 @@ def _asked(understood: Understood, edges: Edges, gathered: list[Facts] | None) -
 
 def right_names(desired: Desired, edges: Edges) -> FromOthers:
     """Return the reverse names that were those which a commit needs a while ago, and need not be asked for."""
-    wanted = reverse_names(desired)
-    known = edges.names.known(wanted)
-    return FromOthers(names={one: names for one, names in known.items() if wanted[one].issubset(names)})
+    wanted = list(reverse_names(desired))
+    known = edges.names.known(address for address, _ in wanted)
+    wrong = {address for address, name in wanted if name not in known.get(address, ())}
+    return FromOthers(names={one: names for one, names in known.items() if one not in wrong})
 
 
 def complete(understood: Understood) -> Understood:

@@ -122,9 +122,9 @@ def _not_local(main: Scope) -> Iterator[Finding]:
     parameter = main.parameter("mydestination")
     if not parameter or main.words("relayhost") or main.value("myorigin").lower() != name:
         return
-    if not name or any(not knows_all(main, domains) for domains in (*_FAR, "virtual_alias_maps")):
+    if not name or any(name in map(str.lower, main.words(domains)) for domains in _FAR):
         return
-    if any(name in map(str.lower, main.words(domains)) for domains in _FAR):
+    if any(not knows_all(main, domains) for domains in (*_FAR, "virtual_alias_maps")):
         return
     keys = {name, f"@{name}"}
     for maps in (*_FAR, "virtual_alias_maps", "transport_maps"):
