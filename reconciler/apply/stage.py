@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import re
 import time
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,7 +27,7 @@ from reconciler.postfix.quoting import cut
 from reconciler.postfix.syntax import read_main, read_master
 from reconciler.postfix.table_parts import entry_count
 from reconciler.postfix.tables import sample, table_of
-from reconciler.rehearsal.rehearse import rehearse
+from reconciler.rehearsal.rehearse import ahead, rehearse
 from reconciler.state import companions
 from reconciler.state.manifest import NONE, Deviations
 
@@ -50,7 +50,8 @@ def stage_and_check(order: Order, edges: Edges, name: str) -> Staged:
     target = order.plan.target
     if taken := list(in_the_way(order.origin, edges)):
         raise CheckFailed(taken)
-    with ExitStack() as failing:
+    rehearsal = None if order.trusted else order.rehearsal
+    with ExitStack() as failing, ahead(edges.host) if rehearsal else nullcontext():
         failing.callback(_discard, edges, name)
         stage = edges.generations.stage(target, name, min(order.committed_at, time.time() - postconf.AGE))
         places = order.places(edges)
@@ -72,8 +73,8 @@ def stage_and_check(order: Order, edges: Edges, name: str) -> Staged:
         if not errors_in(findings):  # else postmap would repeat the same errors
             findings += judged(_compile(target, order, stage, edges))
         rehearsed = False
-        if order.rehearsal and not order.trusted and not errors_in(findings):
-            findings += judged(_rehearse(order.rehearsal, stage, edges))
+        if rehearsal and not errors_in(findings):
+            findings += judged(_rehearse(rehearsal, stage, edges))
             rehearsed = True
         if errors_in(findings):
             raise CheckFailed(findings)

@@ -109,10 +109,13 @@ def progress(thread: int) -> Progress:
 
 
 class _OfThread(threading.local):
-    """The limits on the programs that a thread runs: whether stop() spares them, and when they must have ended."""
+    """The programs of a thread: whether stop() spares them, when they must have ended, and the one of ahead()."""
 
     spared = False
     until = math.inf
+
+    def __init__(self) -> None:
+        self.begun: dict[tuple[str, ...], subprocess.Popen[bytes]] = {}
 
 
 _of_thread = _OfThread()
@@ -163,11 +166,9 @@ class Host:
     ) -> Completed:
         """Run a program that only reads; *owner* is the uid and gid to run it as. Its process group ends with it."""
         limits = self._limits(timeout)
-        process = subprocess.Popen(  # noqa: S603 - argv is ours, never a shell's
-            [*_as(owner), *argv], stdin=subprocess.PIPE if input is not None else subprocess.DEVNULL,
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=_ENVIRONMENT | dict(env or {}), cwd=cwd,
-            start_new_session=True,
-        )  # fmt: skip
+        process = _of_thread.begun.pop(tuple(argv), None) or _start(
+            (*_as(owner), *argv), is_fed=input is not None, env=env, cwd=cwd
+        )
         said: dict[str, bytearray] = {}
         me = threading.get_ident()
         _at[me] = Progress(_shown(argv), time.monotonic() + limits.seconds)
@@ -210,6 +211,21 @@ class Host:
         """Run a program that changes something; it is killed with this process, so it can't run beside recovery."""
         done = self.run((*_WITH_US, *argv), timeout=timeout, input=input, env=env, owner=owner, cwd=cwd)
         return replace(done, argv=tuple(argv))
+
+    @contextmanager
+    def ahead(self, argv: Sequence[str]) -> Iterator[None]:
+        """Begin a program that act() will probably run here, which then only has to be given its input.
+
+        It waits for its input, and is ended if act() does not run it.
+        """
+        with suppress(OSError):  # act() tells why
+            own = (*_WITH_US, *argv)
+            _of_thread.begun[own] = _start(own, is_fed=True)
+        try:
+            yield
+        finally:
+            while _of_thread.begun:
+                _end(_of_thread.begun.popitem()[1], {})
 
     def become(self, user: str) -> None:
         """Switch this process to that user permanently; it keeps no other rights."""
@@ -351,6 +367,16 @@ class Host:
                 if path.is_file() and not path.is_symlink():
                     fsync(path)
             fsync(Path(directory))
+
+
+def _start(
+    argv: Sequence[str], *, is_fed: bool, env: Mapping[str, str] | None = None, cwd: Path | None = None
+) -> subprocess.Popen[bytes]:
+    """Start a program in a session of its own, with pipes for what it prints and, if *is_fed*, for its input."""
+    return subprocess.Popen(  # noqa: S603 - argv is ours, never a shell's
+        argv, stdin=subprocess.PIPE if is_fed else subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        env=_ENVIRONMENT | dict(env or {}), cwd=cwd, start_new_session=True,
+    )  # fmt: skip
 
 
 def _end(process: subprocess.Popen[bytes], said: dict[str, bytearray]) -> str:

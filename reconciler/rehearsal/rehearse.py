@@ -28,6 +28,8 @@ from reconciler.rehearsal.possible import NAMESPACES
 from reconciler.rehearsal.verdict import findings_of, is_whole
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
     from reconciler.host.effects import Host
     from reconciler.rehearsal.inside.messages import Answer, Report
     from reconciler.rehearsal.script import Script
@@ -98,13 +100,11 @@ def play(
         ),
         stand_ins={"ec": (_INSIDE / "world.pem").read_text("ascii"), "rsa": (_INSIDE / "rsa.pem").read_text("ascii")},
     )
-    argv = (
-        "unshare", *namespaces, "-f", "--kill-child", sys.executable, "-IS", "-c", program,
-        str(Path(__file__).parents[2]),
-    )  # fmt: skip
     seconds = TIMEOUT + script.play["room"]["limits"]["more_seconds"]
     try:
-        done = host.act(argv, input=json.dumps(request).encode("utf-8", "surrogateescape"), timeout=seconds)
+        done = host.act(
+            _argv(namespaces, program), input=json.dumps(request).encode("utf-8", "surrogateescape"), timeout=seconds
+        )
     except CommandFailed:
         raise Unavailable(f"it does not end within {seconds:.0f} s") from None
     try:
@@ -116,6 +116,18 @@ def play(
     if "trouble" in answer:
         raise Unavailable(_last(answer["trouble"]))
     return answer
+
+
+def ahead(host: Host) -> AbstractContextManager[None]:
+    """Have the program of a rehearsal begin, which takes some time until it waits for what it is to play."""
+    return host.ahead(_argv(NAMESPACES, PROGRAM))
+
+
+def _argv(namespaces: tuple[str, ...], program: str) -> tuple[str, ...]:
+    return (
+        "unshare", *namespaces, "-f", "--kill-child", sys.executable, "-IS", "-c", program,
+        str(Path(__file__).parents[2]),
+    )  # fmt: skip
 
 
 def _last(text: str) -> str:

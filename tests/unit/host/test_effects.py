@@ -148,6 +148,38 @@ def test_programs_share_the_time_within_and_have_their_own_after_it() -> None:
     assert host.run(("sleep", "0.1")).status == 0
 
 
+def test_a_program_that_began_ahead_is_the_one_that_acts_and_gets_its_input() -> None:
+    host, argv = Host(), ("sh", "-c", "echo $$; cat")
+
+    with host.ahead(argv):
+        other = host.act(("sh", "-c", "echo other")).stdout
+        first = host.act(argv, input=b"text").stdout
+        second = host.act(argv, input=b"again").stdout
+
+    assert other == "other\n"
+    assert [said.partition("\n")[2] for said in (first, second)] == ["text", "again"]
+    assert first.partition("\n")[0] != second.partition("\n")[0]
+
+
+def test_a_program_that_began_ahead_and_does_not_act_ends(tmp_path: Path) -> None:
+    number = tmp_path / "pid"
+    with Host().ahead(("sh", "-c", f"echo $$ >{number}; cat")):
+        while not (number.exists() and number.read_text()):
+            time.sleep(0.01)
+
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(number.read_text()), 0)
+
+
+def test_a_program_that_ends_before_it_acts_is_told_as_any_other() -> None:
+    host, argv = Host(), ("sh", "-c", "echo why >&2; exit 3")
+    with host.ahead(argv):
+        time.sleep(0.1)
+        done = host.act(argv, input=b"text")
+
+    assert (done.status, done.stderr) == (3, "why\n")
+
+
 def test_a_program_that_prints_without_end_fails() -> None:
     with pytest.raises(CommandFailed, match="yes: printed more than 128 MiB"):
         Host().run(("yes",))
