@@ -6,6 +6,7 @@ Known limit: what is in docs/, below a name that begins with a dot, or looks lik
 from __future__ import annotations
 
 import re
+import sys
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -46,8 +47,22 @@ _SECRET = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*\.age")
 _AGE = (b"age-encryption.org/v1", b"-----BEGIN AGE ENCRYPTED FILE-----")
 
 
-_Kind = tuple[tuple[str, ...] | None, tuple[int, str, str] | None]
-_kinds: PastOfEach[str, _Kind] = PastOfEach()
+class _Entry(NamedTuple):
+    """The entry of a section that a file is."""
+
+    section: str
+    key: str
+
+
+class _InTable(NamedTuple):
+    """The place of a file in a table: by the number of its site, and by its file name."""
+
+    site: int
+    name: str
+    path: str
+
+
+_kinds: PastOfEach[str, _Entry | _InTable | None] = PastOfEach()
 
 
 def misplaced(files: Tree, host: str, ours: SiteFiles) -> Iterator[Finding]:
@@ -199,36 +214,35 @@ def _misplaced_site(path: str, rest: str) -> Iterator[Finding]:
 class SiteFiles(NamedTuple):
     """The files below sites/ that are read: those of *entries* and those that add to *tables*.
 
-    Of an entry, it is the path by the section and the key, as sites.site12 for sites/site12/site.yaml. Of a table, it
-    is the number of the site, the file name of the table and the path, in this order.
+    Of an entry, it is the path by the section and the key, as sites.site12 for sites/site12/site.yaml.
     """
 
     entries: dict[tuple[str, ...], str]
-    tables: list[tuple[int, str, str]]
+    tables: list[_InTable]
 
     @property
     def read(self) -> set[str]:
         """The paths of all of them."""
-        return {*self.entries.values(), *(path for _, _, path in self.tables)}
+        return {*self.entries.values(), *(one.path for one in self.tables)}
 
 
 def of_sites(files: Tree) -> SiteFiles:
     """Return the files of the sites of a commit, the entries by their paths and the tables by the sites' numbers."""
     paths = paths_in(files, "sites/")
-    entries, in_tables = zip(*_kinds.of(paths, (), _kind), strict=True) if paths else ((), ())
-    by_entry = dict(zip(entries, paths, strict=True))
-    by_entry.pop(None, None)
-    return SiteFiles(by_entry, sorted(filter(None, in_tables)))
+    kinds = _kinds.of(paths, (), _kind)
+    with_paths = zip(kinds, paths, strict=True)
+    entries: dict[tuple[str, ...], str] = {kind: path for kind, path in with_paths if isinstance(kind, _Entry)}
+    return SiteFiles(entries, sorted(kind for kind in kinds if isinstance(kind, _InTable)))
 
 
-def _kind(path: str) -> _Kind:
+def _kind(path: str) -> _Entry | _InTable | None:
     """Return the entry or the table that a path below sites/ is of."""
     if match := _SITE.fullmatch(path):
-        return (sites.SECTION, match[1]), None
+        return _Entry(sites.SECTION, match[1])
     match = _SITE_FILE.fullmatch(path)
     if match is None or is_prose(match["table"]):
-        return None, None
-    return None, (site_files.number_of(match["site"]), match["table"], path)
+        return None
+    return _InTable(site_files.number_of(match["site"]), sys.intern(match["table"]), path)
 
 
 def folders(files: Tree) -> dict[type, object]:

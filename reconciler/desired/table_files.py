@@ -108,8 +108,8 @@ def _sources(files: Tree, ours: SiteFiles) -> Iterator[tuple[str, list[str]]]:
         if not is_prose(name := path.removeprefix(_FOLDER)):
             yield name, [path]
     of_name: dict[str, list[str]] = {}
-    for _, name, path in ours.tables:
-        of_name.setdefault(name, []).append(path)
+    for one in ours.tables:
+        of_name.setdefault(one.name, []).append(one.path)
     yield from of_name.items()
 
 

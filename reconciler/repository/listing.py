@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     Without = Callable[[str], bool]
 
-_MOST_FOLDERS, _MANY = 32, 16
+_MOST_FOLDERS, _MANY = 4, 16
 _FOLDER, _LINK, _SUBMODULE = 0o040000, 0o120000, 0o160000  # the modes of git
 
 
