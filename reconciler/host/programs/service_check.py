@@ -65,6 +65,8 @@ def ask(host: Host, directory: Path, files: Mapping[str, str], installed: Hashab
         return _said(host, directory, files[_MAIN], part, key, with_others=bool(defined))
 
     of_forms = dict(zip(keys, parts, strict=True))
+    if of_forms.keys() <= _silent.keys():
+        return [_silence(directory)]
     with ThreadPoolExecutor(_AT_ONCE) as threads:
         if len(of_forms) < len(parts):  # of the others, nothing is said either if nothing is said of these
             list(threads.map(asked, of_forms.values(), of_forms))
