@@ -23,7 +23,7 @@ import sys
 
 from tests.benchmarks.bench import CASES, Bench, Figures, missing
 from tests.benchmarks.figures import LARGE, MEDIUM, SMALL, lines, markdown
-from tests.benchmarks.sized import Sized
+from tests.benchmarks.sized import in_turns
 from tests.benchmarks.states import Size
 
 WAYS = {
@@ -52,13 +52,13 @@ def main() -> None:
         sys.exit(f"throw-away hosts need {', '.join(lacking)}: run tests/run once, as root")
     if options.what == "sizes":
         entries = [SMALL, MEDIUM, LARGE] if options.entries is None else options.entries
-        sizes = [
-            *(Size(sites=number) for number in options.sites),
-            *(Size(entries=number) for number in entries),
-            *(Size(flows=number) for number in options.flows),
-            *(Size(domains=number) for number in options.domains),
-        ]
-        measured = [Sized(size, options.rounds, options.ahead).run() for size in sizes]
+        kinds = (
+            [Size(sites=number) for number in options.sites],
+            [Size(entries=number) for number in entries],
+            [Size(flows=number) for number in options.flows],
+            [Size(domains=number) for number in options.domains],
+        )
+        measured = [one for sizes in kinds for one in in_turns(sizes, options.rounds, options.ahead)]
         print("\n".join(markdown(measured) if options.markdown else lines(measured)))
         return
     small, large = options.entries or (SMALL, MEDIUM)

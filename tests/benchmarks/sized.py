@@ -4,7 +4,8 @@ Two hosts take turns with the same change: on one reconciler's daemon checks, re
 other the push goes to a repository without hooks, and floor.sh does the rest. The floor gets the very files that
 reconciler has made of the change, so that both do the same work. Figures of a busy machine are ratios.
 
-At a size at which the floor takes very long, it is measured once for each change, and the ratio is that of one round.
+Several sizes take turns as well. At a size at which the floor takes very long, it is measured once for each change, and
+the ratio is that of one round.
 No commit confirms anything: a site that goes takes its few rows along, which no push asks about. Memory is looked at
 in pushes of their own, for the look takes time.
 """
@@ -18,6 +19,7 @@ import statistics
 import sys
 import time
 from contextlib import ExitStack
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 from tests.benchmarks.figures import ENTRY, LESS, MORE, PARAMETER, Figures, Taken
@@ -28,7 +30,7 @@ from tests.e2e.adopted_host import CLONE, IDENTITY
 from tests.e2e.hosts import Host
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
 FLOOR_REPOSITORY = "/srv/floor.git"
 LONG_FLOOR = 30.0
@@ -40,6 +42,14 @@ git fast-import --quiet --date-format=now; git reset -q --hard main; git rev-par
 """
 
 
+def in_turns(sizes: Iterable[Size], rounds: int, ahead: int = 0) -> list[Figures]:
+    """Measure several sizes; their rounds take turns, so that a machine that becomes slower does so for all of them."""
+    measured = [Sized(size, rounds, ahead) for size in sizes]
+    for _ in zip_longest(*(one.rounds() for one in measured)):
+        pass  # each of them has made a step
+    return [one.figures for one in measured]
+
+
 class Sized:
     """Measures one size, on two fresh hosts; *ahead* commits are pushed at once in the end, if there are any."""
 
@@ -47,8 +57,8 @@ class Sized:
         self._size, self._rounds, self._ahead, self._number = size, rounds, ahead, 0
         self.figures = Figures(size)
 
-    def run(self) -> Figures:
-        """Measure all changes that make sense at this size."""
+    def rounds(self) -> Iterator[None]:
+        """Measure all changes that make sense at this size, and stop before each round and after the last."""
         print(f"measuring: {self._size}", file=sys.stderr)
         changes = [PARAMETER, ENTRY] + [MORE, LESS] * bool(self._size.sites)
         with ExitStack() as opened:
@@ -59,8 +69,10 @@ class Sized:
             self._ours.start_timed()
             self._prepare_floor()
             for _ in range(self._rounds):
+                yield
                 for change in changes:
                     self._once(change)
+            yield
             self.figures.nothing = statistics.median(self._passes_with_nothing_to_do())
             self.figures.rest, _ = resident(self._ours.process.pid)
             with Peak(self._ours.process.pid) as peak:
@@ -71,7 +83,6 @@ class Sized:
             if self._ahead:
                 self._from_ahead()
             _, self.figures.peak = resident(self._ours.process.pid)
-        return self.figures
 
     # ---- the floor ----
 
