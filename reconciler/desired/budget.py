@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from contextlib import suppress
-from itertools import accumulate, compress, repeat
-from operator import is_
+from itertools import accumulate
 from typing import TYPE_CHECKING, Self
 
 from reconciler.model import Finding, Service, Where, error_at, limits
@@ -125,7 +124,7 @@ def bound_values(merged: Contribution, facts: Facts) -> None:
         with suppress(InvalidSource):  # all are read one by one to find the first that is too large
             budget = Budget()
             budget.take_expanded(sum(plain), ROOT)
-            _read(merged, facts, compress(services, map(is_, known, repeat(None))), budget)
+            _read(merged, facts, [one for one, cost in zip(services, known, strict=True) if cost is None], budget)
             return
     _read(merged, facts, services, Budget())
 

@@ -161,7 +161,7 @@ def _in_text(tables: Iterable[AnyTable], files: Tree) -> Iterator[Allowance]:
             continue  # nor does any of its files, of which there may be thousands
         for path in described.files(table):
             yield from found_in(files[path].read(), path)
-    for path in filter(master_d.FILE.fullmatch, paths_in(files, "master.d/")):
+    for path in master_d.files_in(files):
         yield from found_in(files[path].read(), path)
 
 

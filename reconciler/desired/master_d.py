@@ -23,13 +23,18 @@ if TYPE_CHECKING:
     from reconciler.model import Service, Tree
 
 _COMMENTED = re.compile(r"#\s*(\S+)\s+(?:inet|unix|unix-dgram|fifo|pass)(?:\s+[-yn]){3}(?:\s+\S+){3}", re.ASCII)
-FILE = re.compile(r"master\.d/[^/]+\.cf")
+_FILE = re.compile(r"master\.d/[^/]+\.cf")
+
+
+def files_in(files: Tree) -> list[str]:
+    """Return the files of master.d by their names."""
+    return list(filter(_FILE.fullmatch, paths_in(files, "master.d/")))
 
 
 def read(files: Tree, findings: list[Finding], budget: Budget, *, has_stock: bool = True) -> list[Service]:
     """Return the services of master.d by file name; one that Postfix or a feature already defines is a duplicate."""
     own: list[Service] = []
-    for path in filter(FILE.fullmatch, paths_in(files, "master.d/")):
+    for path in files_in(files):
         content = files[path].read()
         budget.take_services(content, Where(path))
         text = content.decode("utf-8", "surrogateescape")
@@ -62,7 +67,7 @@ def has_stock(merged: Document) -> bool:
 
 def whole(files: Tree) -> dict[type, object]:
     """Return the only file of master.d, which may be the whole of master.cf; nothing if there are several."""
-    texts = [files[path].read() for path in filter(FILE.fullmatch, files)]
+    texts = [files[path].read() for path in files_in(files)]
     return {MasterFile: MasterFile(texts[0])} if len(texts) == 1 else {}
 
 

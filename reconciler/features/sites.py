@@ -42,7 +42,7 @@ from reconciler.model import (
     error_at,
     warning_at,
 )
-from reconciler.model.past import Past, PastOfEach
+from reconciler.model.past import PastInAPass, PastOfEach
 from reconciler.postfix.scopes import Scope
 
 if TYPE_CHECKING:
@@ -120,14 +120,12 @@ _binding = PastOfEach[Service, tuple[str, ...]]()
 class _Sorted(NamedTuple):
     """The sites of a section in the order of their numbers; those that deliver have an address of their own."""
 
-    section: Schema
     all: dict[str, Site]
     delivering: dict[str, Site]
 
 
-_sorted: Past[_Sorted] = Past(2, in_a_pass=True)
-"""By the place in memory of a section, which stays as long as it is in here."""
-_NONE = _Sorted(Schema({}), {}, {})
+_sorted: PastInAPass[_Sorted] = PastInAPass(2)
+_NONE = _Sorted({}, {})
 
 
 def service_of(site: str) -> str:
@@ -149,15 +147,13 @@ def _addresses_of(sites: dict[str, Site]) -> tuple[tuple[str, ...], ...]:
 
 def _sites_in(desired: Desired) -> _Sorted:
     section = desired.section(Schema)
-    if section is None:
-        return _NONE
-    known = _sorted.used(id(section))
-    if known is None:
-        names = list(map(sys.intern, sorted(sorted(section.root), key=len)))  # no number begins with 0
-        sites = dict(zip(names, map(section.root.__getitem__, names), strict=True))
-        known = _Sorted(section, sites, dict(compress(sites.items(), _addresses_of(sites))))
-        _sorted.keep(id(section), known)
-    return known
+    return _NONE if section is None else _sorted.of((section,), lambda: _in_order(section))
+
+
+def _in_order(section: Schema) -> _Sorted:
+    names = list(map(sys.intern, sorted(sorted(section.root), key=len)))  # no number begins with 0
+    sites = dict(zip(names, map(section.root.__getitem__, names), strict=True))
+    return _Sorted(sites, dict(compress(sites.items(), _addresses_of(sites))))
 
 
 def mentioned(merged: Contribution, facts: Facts) -> Mentioned:  # noqa: ARG001 - a Feature
@@ -241,7 +237,7 @@ def _service(name: str, delivery: Delivery, desired: Desired, *, is_enforced: bo
 
 def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Finding]:
     """Check that sites share nothing, that their services only deliver, and that their addresses have reverse names."""
-    _, sites, delivering = _sites_in(desired)
+    sites, delivering = _sites_in(desired)
     yield from _shared_domains(sites, desired)
     yield from _shared_addresses(sites, desired)
     yield from _taken_names(delivering, desired)

@@ -9,7 +9,7 @@ from itertools import filterfalse, islice, repeat
 from typing import TYPE_CHECKING, TypeVar
 
 from reconciler.model.finding import UNWRITTEN, Where
-from reconciler.model.past import Past
+from reconciler.model.past import PastInAPass
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from reconciler.model.tree import File
 
 T = TypeVar("T")
-_distinct: Past[tuple[object, object, tuple[Service, ...]]] = Past(4, in_a_pass=True)
-"""By the places in memory of services and of the keys that are alike, which stay as long as they are in here."""
+_distinct: PastInAPass[tuple[Service, ...]] = PastInAPass(4)
+"""By services and the keys of those that are alike."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,10 +148,6 @@ class Contribution:
         """Return those of the services of which none before is like them, for what has nothing to do with names."""
         if not self.alike:
             return self.entries
-        place = id(self.services), id(self.alike)
-        known = _distinct.used(place)
-        if known is None:
-            found = filter(None, map(self.services.get, filterfalse(self.alike.__contains__, self.services)))
-            known = self.services, self.alike, tuple(found)
-            _distinct.keep(place, known)
-        return list(known[2])
+        keys = filterfalse(self.alike.__contains__, self.services)
+        found = filter(None, map(self.services.get, keys))
+        return list(_distinct.of((self.services, self.alike), lambda: tuple(found)))

@@ -93,6 +93,25 @@ class PastOf(Generic[T]):
         return known[2]
 
 
+class PastInAPass(Generic[T]):
+    """Values by the things that they were made of, all of which are known by their places in memory, for one pass.
+
+    They stay in there as long as the value.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._past: Past[tuple[tuple[object, ...], T]] = Past(most, in_a_pass=True)
+
+    def of(self, things: tuple[object, ...], make: Callable[[], T]) -> T:
+        """Return the value that was made of these things, or make it."""
+        places = tuple(map(id, things))
+        known = self._past.used(places)
+        if known is None:
+            known = things, make()
+            self._past.keep(places, known)
+        return known[1]
+
+
 class PastOfEach(Generic[S, T]):
     """What was made of each item of a sequence; of the next sequence, only what was not in it is made anew.
 

@@ -15,7 +15,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
-from reconciler.model.past import Past, PastOfEach
+from reconciler.model.past import Past, PastInAPass, PastOfEach
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable, Sequence
@@ -54,18 +54,13 @@ _kinds: PastOfEach[Service, _Kind] = PastOfEach()
 """Of thousands of services, nearly all are the very same at each push."""
 _known: Past[Hashable] = Past(1 << 10)
 """Kinds, so that services that are alike share the memory of one."""
-_found: Past[tuple[object, object, frozenset[str]]] = Past(4, in_a_pass=True)
-"""By the places in memory of the services and of the host's addresses, which stay as long as they are in here."""
+_found: PastInAPass[frozenset[str]] = PastInAPass(4)
+"""By the services and the host's addresses."""
 
 
 def with_alike(merged: Contribution, facts: Facts) -> Contribution:
     """Return the contribution with *alike*, the services of which an earlier one is like them, if there are many."""
-    place = id(merged.services), id(facts.addresses)
-    known = _found.used(place)
-    if known is None:
-        known = merged.services, facts.addresses, _alike(merged, facts)
-        _found.keep(place, known)
-    alike = known[2]
+    alike = _found.of((merged.services, facts.addresses), lambda: _alike(merged, facts))
     return replace(merged, alike=alike) if len(alike) >= FEWEST else merged
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from reconciler.model.past import Past
+from reconciler.model.past import PastInAPass
 from reconciler.postfix.derived import derived
 from reconciler.postfix.domain_routes import all_routed
 from reconciler.postfix.references import own_name, table_inside, tables_of
@@ -36,8 +36,8 @@ _CLASSES = {
     "virtual_transport": "virtual_mailbox_domains",
 }  # fmt: skip
 _AGENTS = ("local", "virtual")
-_found: Past[tuple[tuple[object, ...], frozenset[str]]] = Past(4, in_a_pass=True)
-"""The names in routed(), by the places in memory of what they depend on, which stays as long as it is in here."""
+_found: PastInAPass[frozenset[str]] = PastInAPass(4)
+"""The names in routed(), by all that they depend on."""
 
 
 def words_in(texts: Iterable[str]) -> set[str]:
@@ -93,11 +93,7 @@ def routed(main: Scope) -> frozenset[str]:
     """Return the names of the services that mail may reach; all of them if a table of routes is not in the commit."""
     merged, facts = main.merged, main.facts
     depends = merged.parameters, merged.services, merged.tables, merged.alike, facts.parameters
-    known = _found.used(places := tuple(map(id, depends)))
-    if known is None:
-        known = depends, _routed(merged, facts)
-        _found.keep(places, known)
-    return known[1]
+    return _found.of(depends, lambda: _routed(merged, facts))
 
 
 def _routed(merged: Contribution, facts: Facts) -> frozenset[str]:

@@ -8,7 +8,7 @@ from itertools import count
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.model.past import Past, PastOf, PastOfEach, condensed, forget_oldest, forget_passes
+from reconciler.model.past import Past, PastInAPass, PastOf, PastOfEach, condensed, forget_oldest, forget_passes
 
 
 def test_the_least_recently_used_value_is_dropped_for_another() -> None:
@@ -145,6 +145,14 @@ def test_items_that_are_equal_but_not_the_same_are_made_anew() -> None:
     assert past.of([one], (), lambda _: next(numbers)) == (0,)
     assert past.of([equal], (), lambda _: next(numbers)) == (1,)
     assert past.of([one, equal], (), lambda _: next(numbers)) == (2, 1)
+
+
+def test_a_value_of_several_things_is_made_once_in_a_pass_and_for_the_very_same_things_alone() -> None:
+    past, numbers, one, equal = PastInAPass[int](4), count(), [1], [1]
+
+    assert [past.of(things, lambda: next(numbers)) for things in ((one, equal), (one, equal), (one, one))] == [0, 0, 1]
+    forget_passes()
+    assert past.of((one, equal), lambda: next(numbers)) == 2
 
 
 def test_items_may_be_known_by_their_values() -> None:
