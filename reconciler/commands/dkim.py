@@ -19,7 +19,7 @@ from reconciler.commands.dkim_records import dkim_records
 from reconciler.desired import edits
 from reconciler.features.dkim import rolling
 from reconciler.features.dkim import section as feature
-from reconciler.host import certificates
+from reconciler.host.pem import new_key, public_half
 from reconciler.passes.operator import NotPossible
 from reconciler.passes.propose import Proposal, propose
 from reconciler.passes.understand import understand
@@ -63,7 +63,7 @@ def new_command(context: Context, selector: str) -> None:
         raise click.UsageError(str(error)) from error
     edges = context.permitted()
     section, _ = _read(edges)
-    name, pem, now = f"dkim-{selector}", certificates.new_key(), datetime.now(UTC)
+    name, pem, now = f"dkim-{selector}", new_key(), datetime.now(UTC)
     values = rolling.begin(section, selector, name, now)
 
     def revised(files: Tree, host: str) -> Mapping[str, bytes]:
@@ -74,7 +74,7 @@ def new_command(context: Context, selector: str) -> None:
         sealed = {RECIPIENTS: text.encode(), path: _sealed(text, pem)}
         return {**sealed, **edits.set_values(files, host, feature.SECTION, values)}
 
-    record = feature.record(certificates.public_half(pem))
+    record = feature.record(public_half(pem))
     told = ["", "publish this record, then run `reconciler dkim roll`:", *_zone_lines(section, selector, record)]
     proposal = Proposal(f"Publish DKIM key {selector}", who(), revised, everywhere=True)
     commit(context, partial(propose, proposal), told)

@@ -6,7 +6,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from reconciler.features.dkim import section as dkim
-from reconciler.host import certificates
+from reconciler.host.pem import public_half
 
 if TYPE_CHECKING:
     from reconciler.model import Desired
@@ -19,5 +19,5 @@ def dkim_records(desired: Desired) -> dict[str, str]:
     for key in section.keys.values() if section and section.enabled else ():
         if secret := desired.secrets.get(key.key.name):
             with suppress(ValueError):  # a rule reports it
-                records[key.selector] = dkim.record(certificates.public_half(secret.value))
+                records[key.selector] = dkim.record(public_half(secret.value))
     return records

@@ -15,7 +15,6 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from reconciler.daemon.outbox import Outbox
-from reconciler.host import web
 from reconciler.host.log import Event
 from reconciler.model.ascii_text import SPACE
 from reconciler.model.errors import Unavailable
@@ -66,6 +65,8 @@ def _post(edges: Edges, log: Log, line: ConclusionLine) -> None:
     request = status_request(forge, settings.host, line)
     if request is None:
         return
+    from reconciler.host import web  # noqa: PLC0415 - it takes 2 MiB, and most hosts post nothing
+
     answer = web.post(*request)
     why = f"{request.url} answered {answer.status}: {answer.text[:_MOST_SAID]}"
     is_new = datetime.now(UTC) - datetime.fromisoformat(line["at"]) < _NEW

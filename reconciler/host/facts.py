@@ -37,7 +37,7 @@ from reconciler.postfix.installed_words import WORDS
 from reconciler.postfix.syntax import read_main
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
     from reconciler.host.effects import Host
     from reconciler.host.settings import Settings
@@ -76,7 +76,7 @@ def gather(
         ports=_ports(stamp(SERVICES)),
         listeners=_listeners(directory, installed.parameters),
         files={path: _readable(path) for path in named.paths},
-        pems={path: _pem(path) for path in named.pems},
+        pems=_pems(host, named.pems),
         answers=said.answers,
         names=said.names,
         places={place: why for place in named.places if (why := places.problem(place)) is not None},
@@ -172,12 +172,10 @@ def _readable(path: str) -> bool:
     return os.path.isfile(path) and os.access(path, os.R_OK)  # noqa: PTH113 - which has an answer for every text
 
 
-def _pem(path: str) -> Pem:
-    """Return the file's contents; empty if it can't be read, which *files* records."""
-    try:
-        return certificates.read(path, datetime.now(UTC)) if _readable(path) else Pem()
-    except OSError:
-        return Pem()
+def _pems(host: Host, paths: Iterable[str]) -> dict[str, Pem]:
+    """Return the files' contents; empty for one that can't be read, which *files* records."""
+    read = certificates.read(filter(_readable, paths), datetime.now(UTC), host)
+    return {path: read.get(path, Pem()) for path in paths}
 
 
 # ---- what the package brings -----------------------------------------------------------------------------------------

@@ -13,25 +13,23 @@ from reconciler.model import Certificate
 from reconciler.passes.status_value import Due
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
     from datetime import datetime
 
     from reconciler.features.dkim.rolling import Standing
+    from reconciler.host.effects import Host
+    from reconciler.model import Pem
 
 _RENEW = "renew the certificate; reconciler then has Postfix read it"
 
 
-def due(files: Iterable[str], keys: Iterable[Standing], now: datetime) -> list[Due]:
+def due(files: Iterable[str], keys: Iterable[Standing], now: datetime, host: Host) -> list[Due]:
     """Return the tasks for the certificate *files* that Postfix reads, and for the DKIM *keys*."""
-    return [*_certificates(files, now), *_keys(keys)]
+    return [*_certificates(certificates.read(sorted(files), now, host)), *_keys(keys)]
 
 
-def _certificates(files: Iterable[str], now: datetime) -> Iterator[Due]:
-    for path in sorted(files):
-        try:
-            pem = certificates.read(path, now)
-        except OSError:
-            continue
+def _certificates(read: Mapping[str, Pem]) -> Iterator[Due]:
+    for path, pem in read.items():
         leaf = next((block for block in pem.blocks if isinstance(block, Certificate) and block.public), None)
         if leaf and (text := leaf.validity(path)[0]):
             yield Due(text=text, next=_RENEW)

@@ -145,7 +145,7 @@ def _status(edges: Edges, known: Known, without: list[str], *, daemon: bool) -> 
         "queue": _queue(edges),
         "companions": _companions(edges),
         "left_out": dict(_left_out(live, last)),
-        "due": due(_certificates(edges, known), keys, now) if live else [],
+        "due": due(_certificates(edges, known), keys, now, edges.host) if live else [],
         "dkim": [{**one.data, "text": str(one)} for one in keys],
         "refused": refused,
         "daemon": daemon,

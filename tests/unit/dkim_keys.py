@@ -1,5 +1,5 @@
 """Two private keys as DKIM has them, in PEM: to make one takes longer than most tests."""
 
-from reconciler.host.certificates import new_key
+from reconciler.host.pem import new_key
 
 KEY, OTHER = new_key(), new_key()

@@ -26,7 +26,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from reconciler.commands.probe.diagnosis import Failure, Reply, Seen, Shown, Tlsa, matches
-from reconciler.host.certificates import identify, public_key
+from reconciler.host.pem import identify, public_key
 from reconciler.model.ascii_text import SPACE, split_lines, split_words
 from reconciler.rehearsal.inside.smtp_client import Replies, TooLong, TooSlow
 

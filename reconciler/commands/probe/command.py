@@ -25,9 +25,9 @@ import click
 from reconciler.commands.console import Context, say_all
 from reconciler.commands.probe import call
 from reconciler.commands.probe.diagnosis import Diagnosis, Failure, Seen, Sending, Shown, Tlsa, diagnose
-from reconciler.host.certificates import prepare
 from reconciler.host.dns import resolver
 from reconciler.host.facts import gather
+from reconciler.host.pem import prepare
 from reconciler.host.programs import postmap
 from reconciler.model import Contribution, did_you_mean, printable
 from reconciler.model.ascii_text import SPACE, is_digits, split_words

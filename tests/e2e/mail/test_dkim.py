@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import dkim
 import pytest
 
-from reconciler.host import certificates
+from reconciler.host.pem import new_key, public_half
 from tests.e2e.adopted_host import MAIL, AdoptedHost
 from tests.e2e.mail.test_submission import KEYED, has_key, knows_logins, spoken
 
@@ -136,8 +136,8 @@ def test_on_changed_and_off_again(adopted: AdoptedHost) -> None:
 
 
 def test_mail_from_elsewhere_keeps_its_own_signature_and_gets_none_of_ours(adopted: AdoptedHost) -> None:
-    key = certificates.new_key()
-    PUBLISHED["theirs"] = f"v=DKIM1; k=rsa; p={certificates.public_half(key)}".encode()
+    key = new_key()
+    PUBLISHED["theirs"] = f"v=DKIM1; k=rsa; p={public_half(key)}".encode()
     for subject, signed in (("foreign-signed", True), ("foreign", False)):
         raw = MESSAGE.format("all@alias.test", subject).encode()
         own = (

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import signal
 import ssl
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.e2e.adopted_host import MAIL, STATE, UNREHEARSED, AdoptedHost
+from tests.e2e.preloaded import Program
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -103,6 +105,16 @@ def test_one_that_does_not_belong_to_its_key_is_told_once_and_not_reloaded_into(
     adopted.sh(f"cp /tmp/good.pem {LIVE}/fullchain.pem")
     look_again(adopted)
     assert (reloads(adopted), serial(adopted)) == (count, number)
+
+
+def test_what_parses_certificates_does_not_stay_in_the_daemon(adopted: AdoptedHost) -> None:
+    look_again(adopted)
+    assert isinstance(adopted.daemon, Program)
+    mapped = Path(f"/proc/{adopted.daemon.pid}/maps").read_text("utf-8")
+    assert "libgit2" in mapped
+    assert "cryptography" not in mapped
+    (due,) = adopted.told()["due"]
+    assert "expires in" in due["text"]
 
 
 def test_a_renewal_while_no_daemon_ran_is_noticed_at_its_start(adopted: AdoptedHost) -> None:

@@ -7,7 +7,7 @@ import json
 from reconciler.commands.dkim_records import dkim_records
 from reconciler.desired.load import load
 from reconciler.features.composition import compose
-from reconciler.host import certificates
+from reconciler.host.pem import public_half
 from reconciler.model import Desired, File, Secret
 from tests.unit.desired_states import HEALTHY
 from tests.unit.dkim_keys import KEY as PEM
@@ -41,6 +41,6 @@ def test_keys_that_do_not_sign_are_published_and_stay_off_the_host() -> None:
 def test_a_record_is_the_public_half_in_strings_that_dns_can_hold() -> None:
     (record,) = dkim_records(state(SIGNING)).values()
     strings = record[1:-1].split('" "')
-    assert "".join(strings) == f"v=DKIM1; k=rsa; p={certificates.public_half(PEM)}"
+    assert "".join(strings) == f"v=DKIM1; k=rsa; p={public_half(PEM)}"
     assert max(map(len, strings)) <= 255
     assert dkim_records(state("{enabled: no, selector: s1, key: !secret k}")) == {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -19,8 +20,6 @@ from tests.unit.host_facts import HOST, facts
 from tests.unit.recorded_host import recorded
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from reconciler.model import Facts
 
 NOW = datetime.now(UTC)
@@ -135,17 +134,23 @@ def test_a_certificate_names_this_host(tmp_path: Path) -> None:
         assert (names or ("common.example",))[0] in finding.text
 
 
-def test_a_file_is_read_again_only_when_it_has_changed(tmp_path: Path) -> None:
-    path = tmp_path / "c"
-    path.write_bytes(HOST_CERTIFICATE)
-    first = certificates.read(str(path), NOW)
-    assert certificates.read(str(path), NOW) == first
-    later = certificates.read(str(path), NOW + timedelta(days=100)).blocks[0]
+def test_files_are_parsed_by_one_process_when_they_have_changed(tmp_path: Path) -> None:
+    paths = [str(tmp_path / name) for name in ("c", "k", "no\udce9", "d")]
+    for path, content in zip(paths, (HOST_CERTIFICATE, key(), HOST_CERTIFICATE + b"-----BEGIN", b""), strict=True):
+        Path(path).write_bytes(content)
+    asked = recorded()
+    first = certificates.read([*paths, str(tmp_path / "missing")], NOW, asked)
+    assert [list(map(type, first[path].blocks)) for path in paths] == [[Certificate], [Key], [Certificate], []]
+    assert [first[path].problem for path in paths] == ["", "", "", "holds neither a certificate nor a key"]
+    assert certificates.read(paths, NOW, asked) == first
+    assert len(asked.asked) == 1
+    later = certificates.read(paths, NOW + timedelta(days=100), asked)[paths[0]].blocks[0]
     assert isinstance(later, Certificate)
-    assert later.days == -11
-    path.write_bytes(key())
-    (block,) = certificates.read(str(path), NOW).blocks
+    assert (later.days, later.names) == (-11, ("mx.test.example",))
+    Path(paths[0]).write_bytes(key())
+    (block,) = certificates.read(paths, NOW, asked)[paths[0]].blocks
     assert isinstance(block, Key)
+    assert len(asked.asked) == 2
 
 
 def test_facts_stay_equal_while_nothing_changes(tmp_path: Path) -> None:

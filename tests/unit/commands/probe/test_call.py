@@ -20,8 +20,8 @@ from cryptography.hazmat.primitives import serialization
 
 from reconciler.commands.probe.call import ProbedServer, call, judge
 from reconciler.commands.probe.diagnosis import Failure, Seen, Sending, Tlsa, diagnose
-from reconciler.host.certificates import public_key
 from reconciler.host.dns.resolver import Association
+from reconciler.host.pem import public_key
 from tests.e2e.scripted_server import StandIn
 from tests.unit.certificates import certificate, key
 
@@ -37,7 +37,7 @@ import sys
 from reconciler.commands.probe import command
 from reconciler.commands.probe.call import ProbedServer, call
 from reconciler.commands.probe.diagnosis import Sending, diagnose
-from reconciler.host.certificates import prepare
+from reconciler.host.pem import prepare
 import time
 prepare()
 
