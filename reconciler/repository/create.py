@@ -14,12 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import pygit2
-from pygit2.enums import FileMode
-
 from reconciler.host.effects import Host
 from reconciler.host.settings import shipped
 from reconciler.model.errors import ReconcilerError
+from reconciler.repository.libgit2 import FileMode, pygit2
 from reconciler.repository.repo import Repository, revision_of
 
 if TYPE_CHECKING:

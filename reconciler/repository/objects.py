@@ -18,12 +18,10 @@ from functools import lru_cache
 from itertools import count
 from pathlib import Path
 
-import pygit2
-from pygit2.enums import FileMode, ObjectType
-
 from reconciler.model import Where, error_at, limits
 from reconciler.model.errors import InvalidSource
 from reconciler.repository.inspection import is_regular
+from reconciler.repository.libgit2 import FileMode, ObjectType, pygit2
 
 _PIECE = 1 << 20
 _MOST_TAGS, _DIGITS = 8, 20

@@ -1,4 +1,4 @@
-"""Read commits of the desired state as values and write notes and commits; the only importer of pygit2.
+"""Read commits of the desired state as values and write notes and commits.
 
 Reading uses libgit2 and the objects directly. It works for every owner of the repository, whatever HEAD names, with
 packed refs, and while gc moves objects. Writing uses git itself, run as the repository's owner, so that no file in it
@@ -27,15 +27,13 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-import pygit2
-from pygit2.enums import ConfigLevel, Option, RepositoryOpenFlag
-
 from reconciler.model import File, Revision, Tree, printable
 from reconciler.model.ascii_text import SPACE, split_lines
 from reconciler.model.errors import CommandFailed, InvalidSource, ReconcilerError, Unavailable
 from reconciler.model.past import Past
 from reconciler.repository import git, objects
 from reconciler.repository.inspection import Inspection, candidates
+from reconciler.repository.libgit2 import RepositoryOpenFlag, pygit2
 from reconciler.repository.listing import listed
 
 if TYPE_CHECKING:
@@ -52,13 +50,6 @@ NOTES = "refs/notes/reconciler"
 _between: Past[tuple[Revision, ...]] = Past(8)
 _ancestors: Past[bool] = Past(8)
 _MAX_NOTE = 100_000  # one argument of a program holds at most 128 KiB
-_LEVELS = (ConfigLevel.SYSTEM, ConfigLevel.XDG, ConfigLevel.GLOBAL, ConfigLevel.PROGRAMDATA)
-# Reading repositories of other users is intended; only the repository's own configuration is read.
-pygit2.option(Option.SET_OWNER_VALIDATION, 0)
-# A pass reads each list of files once; with thousands of sites, libgit2 would keep some MiB of them for each handle.
-pygit2.option(Option.ENABLE_CACHING, 0)
-for _level in _LEVELS:
-    pygit2.option(Option.SET_SEARCH_PATH, _level, "")
 
 
 class UnknownRevision(ReconcilerError):  # noqa: N818 - as in errors.py

@@ -26,7 +26,7 @@ DOORS = {
     "psutil": {"host/facts.py"},
     "pydantic": {"desired/flows.py", "desired/load.py", "features/", "host/facts_file.py"},
     "pydantic_core": {"desired/flows.py", "features/"},
-    "pygit2": {"repository/create.py", "repository/objects.py", "repository/repo.py"},
+    "pygit2": {"repository/libgit2.py"},
     "pyrage": {"repository/secrets.py"},
     "structlog": {"host/log.py"},
     "subprocess": {"host/effects.py", "rehearsal/inside/master.py", "rehearsal/inside/world.py"},
