@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import socket
 import struct
-from ipaddress import IPv4Interface, IPv6Interface
+from ipaddress import IPv4Address, IPv6Address
 from typing import TYPE_CHECKING
 
 from reconciler.host.address_news import UntilNews
 from reconciler.host.sockets import dumped
+from reconciler.model import Interface
 
 if TYPE_CHECKING:
     from reconciler.model.facts import Interfaces
@@ -35,7 +36,7 @@ def listed() -> Interfaces:
 _own = UntilNews(listed)
 
 
-def _read(message: bytes) -> IPv4Interface | IPv6Interface | None:
+def _read(message: bytes) -> Interface | None:
     """Read a struct ifaddrmsg and its attributes; our end of a line between two hosts is the local address."""
     family, prefix = message[:2]
     found, start = dict[int, bytes](), 8
@@ -46,4 +47,4 @@ def _read(message: bytes) -> IPv4Interface | IPv6Interface | None:
     address = found.get(_LOCAL) or found.get(_ADDRESS)
     if not address or family not in {socket.AF_INET, socket.AF_INET6}:
         return None
-    return IPv4Interface((address, prefix)) if family == socket.AF_INET else IPv6Interface((address, prefix))
+    return Interface(IPv4Address(address) if family == socket.AF_INET else IPv6Address(address), prefix)

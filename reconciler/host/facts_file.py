@@ -21,6 +21,7 @@ from reconciler.model import (
     Access,
     Certificate,
     Facts,
+    Interface,
     Key,
     Listener,
     Lookup,
@@ -119,7 +120,9 @@ def as_text(facts: Facts) -> str:
     }
     listeners = tuple(_Listener(address=one.address, port=one.port, program=one.program, ours=one.ours)
                       for one in facts.listeners)  # fmt: skip
-    written = _Facts(**values | asked | {"format": FORMAT, "pems": pems, "listeners": listeners})
+    addresses = tuple(map(str, facts.addresses))
+    own = {"format": FORMAT, "pems": pems, "listeners": listeners, "addresses": addresses}
+    written = _Facts(**values | asked | own)
     return json.dumps(written.model_dump(mode="json"), indent=1, sort_keys=True) + "\n"
 
 
@@ -147,7 +150,8 @@ def read_facts(path: Path) -> Facts:
     asked = {name: dict(values[name]) for name in _QUESTIONS}
     pems = {name: Pem(tuple(map(_block, pem.blocks)), pem.problem) for name, pem in read.pems.items()}
     listeners = tuple(Listener(one.address, one.port, one.program, one.ours) for one in read.listeners)
-    return Facts(**values | asked | {"pems": pems, "listeners": listeners})
+    addresses = tuple(Interface(one.ip, one.network.prefixlen) for one in read.addresses)
+    return Facts(**values | asked | {"pems": pems, "listeners": listeners, "addresses": addresses})
 
 
 def _block(written: _Block) -> Key | Certificate:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         AccessKind,
         Certificate,
         Facts,
+        Interface,
         Key,
         Listener,
         Lookup,
@@ -78,6 +79,7 @@ __all__ = [
     "Facts",
     "File",
     "Finding",
+    "Interface",
     "Key",
     "Kind",
     "Listener",
@@ -129,8 +131,8 @@ _HOMES = {
         "deployed_file": "DeployedFile",
         "desired": "Companion Contribution Desired RememberedPlaces SecretName",
         "facts": (
-            "RESOLVER Access AccessKind Certificate Facts Key Listener Lookup Mentioned OtherInstance Pem Place "
-            "PlaceUse Server Space"
+            "RESOLVER Access AccessKind Certificate Facts Interface Key Listener Lookup Mentioned OtherInstance Pem "
+            "Place PlaceUse Server Space"
         ),
         "finding": (
             "MASTER UNWRITTEN Allowance Finding Severity Where error_at errors_in in_tls listed printable reading "

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from ipaddress import IPv4Address, IPv6Address, ip_interface, ip_network
 from typing import TYPE_CHECKING, NamedTuple
 
 from reconciler.model.ascii_text import is_digits
@@ -15,15 +16,39 @@ from reconciler.model.secret import Secret  # noqa: TC001 - pydantic reads it in
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Interface
+    from ipaddress import IPv4Network, IPv6Network
 
-    Interfaces = tuple[IPv4Interface | IPv6Interface, ...]
+    Interfaces = tuple["Interface", ...]
     ByText = Mapping[str, IPv4Address | IPv6Address]
 
 
 _SOON = 21  # days
 _texts: Past[tuple[Interfaces, ByText]] = Past(2)
 """By the place in memory of the addresses, which stay as long as they are in here."""
+
+
+class Interface(NamedTuple):
+    """An address of this host, and the length of its network's prefix.
+
+    A host may have thousands, and an interface of ipaddress takes ten times the memory.
+    """
+
+    ip: IPv4Address | IPv6Address
+    prefixlen: int
+
+    @classmethod
+    def of(cls, text: str) -> Interface:
+        """Read ``ADDRESS/PREFIX``; raise ValueError for anything else."""
+        read = ip_interface(text)
+        return cls(read.ip, read.network.prefixlen)
+
+    @property
+    def network(self) -> IPv4Network | IPv6Network:
+        """The network that the address is in."""
+        return ip_network((self.ip, self.prefixlen), strict=False)
+
+    def __str__(self) -> str:
+        return f"{self.ip}/{self.prefixlen}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,7 +235,7 @@ class Facts:
     parameters: Mapping[str, str]
     map_types: frozenset[str]
     programs: frozenset[str]
-    addresses: tuple[IPv4Interface | IPv6Interface, ...]
+    addresses: Interfaces
     users: frozenset[str]
     ports: Mapping[str, int]
     listeners: tuple[Listener, ...]

@@ -21,10 +21,9 @@ from reconciler.postfix.table_parts import search, texts
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence
-    from ipaddress import IPv4Interface, IPv6Interface
 
     from reconciler.desired.flows import Flow
-    from reconciler.model.facts import Interfaces
+    from reconciler.model.facts import Interface, Interfaces
     from reconciler.postfix.scopes import Scope
 
 FEWEST = 16
@@ -57,13 +56,14 @@ def placed(main: Scope, flows: Iterable[Flow]) -> OwnAddresses:
 def _apart(addresses: Interfaces, named: Collection[int]) -> OwnAddresses:
     """Return the addresses, those apart that are not *named* and that a route can replace."""
     first: set[object] = set()
-    kept: list[IPv4Interface | IPv6Interface] = []
+    kept: list[Interface] = []
     others: list[int] = []
     for one in addresses:
-        place = one.version if one.network.num_addresses == 1 else one.network
-        is_any = isinstance(one, IPv4Address) and not one.is_loopback and not one.is_link_local
-        if is_any and place in first and int(one) not in named:
-            others.append(int(one))
+        address = one.ip
+        place = address.version if one.prefixlen == address.max_prefixlen else one.network
+        is_any = address.version == 4 and not address.is_loopback and not address.is_link_local  # noqa: PLR2004
+        if is_any and place in first and int(address) not in named:
+            others.append(int(address))
         else:
             kept.append(one)
         if is_any:

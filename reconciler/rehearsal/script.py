@@ -232,7 +232,7 @@ def _world(
 def _names(main: Scope, addresses: Interfaces) -> dict[str, list[str]]:
     """Return the addresses of names: this host's own, and as the host finds them, those that services listen on."""
     found = {name.lower(): list(addresses) for name, addresses in main.facts.hosts.items() if addresses}
-    own = [str(one.ip) for one in addresses if not one.is_loopback]
+    own = [str(one.ip) for one in addresses if not one.ip.is_loopback]
     return found | {main.value("myhostname").lower(): own}
 
 

@@ -200,7 +200,7 @@ def _style(main: Scope) -> Iterator[Finding]:
     if not parameter or main.parameter("mynetworks"):
         return
     style = main.value("mynetworks_style").lower()
-    far = [own for own in main.facts.addresses if own.ip.is_global and own.network.prefixlen < _OWN[own.version]]
+    far = [own for own in main.facts.addresses if own.ip.is_global and own.prefixlen < _OWN[own.ip.version]]
     if style == "class":
         what = "the whole class A, B or C network of each address of this host may relay, with all its other hosts"
     elif style == "subnet" and far:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from ipaddress import IPv4Interface, IPv6Interface
 from pathlib import Path
 
-from reconciler.model import Facts, Listener
+from reconciler.model import Facts, Interface, Listener
 
 TRANSCRIPTS = Path(__file__).parent.parent / "transcripts"
 PROGRAMS = """
@@ -36,10 +35,10 @@ HOST = Facts(
     map_types=frozenset((TRANSCRIPTS / "postconf-m.txt").read_text(encoding="utf-8").split()),
     programs=frozenset(PROGRAMS.split()),
     addresses=(
-        IPv4Interface("127.0.0.1/8"),
-        IPv4Interface("192.0.2.10/24"),
-        IPv6Interface("::1/128"),
-        IPv6Interface("2001:db8::10/64"),
+        Interface.of("127.0.0.1/8"),
+        Interface.of("192.0.2.10/24"),
+        Interface.of("::1/128"),
+        Interface.of("2001:db8::10/64"),
     ),
     users=frozenset({"root", "postfix", "nobody", "vmail"}),
     ports={"smtp": 25, "smtps": 465, "submission": 587, "submissions": 465, "http": 80},

@@ -6,9 +6,9 @@ Promises: the same numbers give the same bytes; every state is healthy, so that 
 from __future__ import annotations
 
 from dataclasses import replace
-from ipaddress import IPv4Address, IPv4Interface, IPv6Interface
+from ipaddress import IPv4Address
 
-from reconciler.model import Facts, File
+from reconciler.model import Facts, File, Interface
 from tests.unit.desired_states import HEALTHY
 from tests.unit.host_facts import HOST
 
@@ -62,7 +62,7 @@ def tree(files: dict[str, str]) -> dict[str, File]:
 def facts(sites: int = 0) -> Facts:
     """Return the facts of a host that has the address and the reverse name of each site."""
     numbers = range(1, sites + 1)
-    own: tuple[IPv4Interface | IPv6Interface, ...] = tuple(IPv4Interface(f"{address(number)}/32") for number in numbers)
+    own = tuple(Interface.of(f"{address(number)}/32") for number in numbers)
     names = {address(number): (f"s{number}.example",) for number in numbers}
     return replace(HOST, addresses=(*HOST.addresses, *own), names=names)
 

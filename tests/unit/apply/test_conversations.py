@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from ipaddress import IPv4Interface
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +12,7 @@ from reconciler.apply.questions import Asked, ClientClass
 from reconciler.apply.targets import Expected
 from reconciler.host.maillog import Mark, UnreadableLog
 from reconciler.host.programs.postfix import Instance
-from reconciler.model import Service, Where
+from reconciler.model import Interface, Service, Where
 from reconciler.postfix.replies import NO_ANSWER
 from tests.unit.apply.test_verify import keep_silent, listening, smtpd
 
@@ -34,7 +33,7 @@ def heard(
         known = before and MailAnswers({key._replace(listener=f"127.0.0.1:{port}"): said for key, said in
                                     before.replies.items()})  # fmt: skip
         expected = Expected(
-            instance=Instance(Path("/etc/postfix"), values), addresses=(IPv4Interface("127.0.0.1/8"),), ports={},
+            instance=Instance(Path("/etc/postfix"), values), addresses=(Interface.of("127.0.0.1/8"),), ports={},
             services=(Service(name=str(port), type="inet", command="smtpd", where=Where("master.cf")),),
             log=UnreadableLog("none"), mark=Mark(), since=0, settle=0, patience=patience, tries=1, asked=ASKED,
             before=known,

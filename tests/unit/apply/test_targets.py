@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from ipaddress import ip_interface
 from pathlib import Path
 
 from reconciler.apply.targets import Expected, targets
 from reconciler.host.maillog import Mark, UnreadableLog
 from reconciler.host.programs.postfix import Instance
-from reconciler.model import Service, Where
+from reconciler.model import Interface, Service, Where
 
 
 def places(*names: str, interfaces: str = "all", protocols: str = "all", disabled: str = "") -> list[str]:
@@ -18,7 +17,7 @@ def places(*names: str, interfaces: str = "all", protocols: str = "all", disable
     services.append(Service(name="public/x", type="unix", command="cleanup", where=Where("master.cf")))
     expected = Expected(
         instance=Instance(Path("/etc/postfix"), values), services=tuple(services),
-        addresses=tuple(map(ip_interface, ("127.0.0.1/8", "192.0.2.10/24"))), ports={"smtp": 25},
+        addresses=tuple(map(Interface.of, ("127.0.0.1/8", "192.0.2.10/24"))), ports={"smtp": 25},
         log=UnreadableLog("none"), mark=Mark(), since=0, settle=0,
     )  # fmt: skip
     return [target.place for target in targets(expected)]

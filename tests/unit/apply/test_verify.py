@@ -6,7 +6,6 @@ import socket
 import time
 from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
-from ipaddress import IPv4Interface
 from pathlib import Path
 from threading import Thread, Timer
 from typing import TYPE_CHECKING
@@ -18,7 +17,7 @@ from reconciler.apply.targets import Expected
 from reconciler.apply.verify import Verified, fatal_since, verify, working
 from reconciler.host.maillog import LogFile, Mark, UnreadableLog
 from reconciler.host.programs.postfix import Instance
-from reconciler.model import Service, Where, taking_mail
+from reconciler.model import Interface, Service, Where, taking_mail
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -72,7 +71,7 @@ def expected_on(port: int) -> Expected:
     service = Service(name=str(port), type="inet", command="smtpd", where=Where("master.cf"))
     return Expected(
         instance=Instance(Path("/etc/postfix"), values), services=(service,),
-        addresses=(IPv4Interface("127.0.0.1/8"),), ports={}, log=UnreadableLog("none"), mark=Mark(), since=0,
+        addresses=(Interface.of("127.0.0.1/8"),), ports={}, log=UnreadableLog("none"), mark=Mark(), since=0,
         settle=0, patience=PATIENCE,
     )  # fmt: skip
 

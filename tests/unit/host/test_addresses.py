@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import socket
 import struct
-from ipaddress import IPv4Address, IPv6Address, ip_address, ip_interface
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import TYPE_CHECKING
 
 import psutil
 
 from reconciler.host import addresses
+from reconciler.model import Interface
 from reconciler.model.facts import by_text
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ def test_they_are_those_that_the_c_library_lists() -> None:
     listed = (one for interface in psutil.net_if_addrs().values() for one in interface)
     texts = {one.address.partition("%")[0] for one in listed if one.family in {socket.AF_INET, socket.AF_INET6}}
     assert {str(one.ip) for one in addresses.own()} == {str(ip_address(text)) for text in texts}
-    assert ip_interface("127.0.0.1/8") in addresses.own()
+    assert Interface.of("127.0.0.1/8") in addresses.own()
     assert addresses.own() is addresses.own()
 
 

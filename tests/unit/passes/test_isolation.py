@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from reconciler.model import errors_in
+from reconciler.model import Interface, errors_in
 from reconciler.model.errors import WithFindings
 from reconciler.passes.apart import RULE, Apart, files_of, live_files, names_in
 from reconciler.passes.check import Checked, Memory, check
@@ -291,7 +291,7 @@ def test_an_error_of_the_moment_is_tried_again_at_the_next_pass(
     memory.checked = Checked(found)
     assert memory.recall(found.revision, adopted.edges) is None
     adopted.go_live(found)
-    here = facts(addresses=(*HOST.addresses, HOST.addresses[1].__class__("192.0.2.99/24")),
+    here = facts(addresses=(*HOST.addresses, Interface.of("192.0.2.99/24")),
                  names={"192.0.2.99": ("a.example",)})  # fmt: skip
     facts_are(here, monkeypatch)
     later = judged(adopted, found.revision)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv4Interface
 from typing import TYPE_CHECKING
 
 import pytest
 
 from reconciler.desired.load import load
 from reconciler.features.composition import compose
-from reconciler.model import File, Service, Where
+from reconciler.model import File, Interface, Service, Where
 from reconciler.postfix.scopes import Scope
 from reconciler.rehearsal.kinds import FEW, MOST, Changed, changed_by, choose, with_few_scopes
 from reconciler.rehearsal.script import Script, write
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
     from reconciler.model import Facts, Tree
 
 SITES = 40
-OWN = facts(addresses=(*HOST.addresses, *(IPv4Interface(f"{address_of(one)}/32") for one in range(1, SITES + 2))))
+OWN = facts(addresses=(*HOST.addresses, *(Interface.of(f"{address_of(one)}/32") for one in range(1, SITES + 2))))
 NOTHING = Changed(frozenset())
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from ipaddress import IPv4Network, ip_address, ip_interface, ip_network
+from ipaddress import IPv4Network, ip_address, ip_network
 from typing import TYPE_CHECKING
 
 import pytest
 
+from reconciler.model import Interface
 from tests.unit.host_facts import HOST
 from tests.unit.rehearsals import script_of
 
@@ -29,7 +30,7 @@ SITES = {
 
 def having(*addresses: str) -> Facts:
     """Return the facts of a host that has these addresses as well."""
-    return replace(HOST, addresses=(*HOST.addresses, *map(ip_interface, addresses)))
+    return replace(HOST, addresses=(*HOST.addresses, *map(Interface.of, addresses)))
 
 
 def world(
@@ -55,7 +56,9 @@ def test_addresses_that_sites_alone_name_are_routed_and_each_is_the_hosts_in_one
     assert len(routed(found)) > 30
     assert on_interfaces.isdisjoint(routed(found))
     assert on_interfaces | routed(found) == bare(*map(str, having(*OWN).addresses))
-    assert [one for one in found["addresses"] if ":" in one] == [str(one) for one in HOST.addresses if one.version == 6]
+    assert [one for one in found["addresses"] if ":" in one] == [
+        str(one) for one in HOST.addresses if one.ip.version == 6
+    ]
     assert "127.0.0.1" in on_interfaces
     assert set(found["names"]["mx.test.example"]) == {one for one in on_interfaces if not ip_address(one).is_loopback}
 

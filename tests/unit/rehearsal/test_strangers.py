@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import time
-from ipaddress import IPv4Interface
 
 import pytest
 
 from reconciler.desired.flows import Flows
 from reconciler.features.composition import compose
+from reconciler.model import Interface
 from reconciler.postfix.scopes import Scope
 from reconciler.rehearsal.strangers import strangers
 from tests.unit.desired_states import desired
@@ -77,7 +77,7 @@ def test_settings_and_the_hosts_own_networks_count_and_where_all_are_meant_the_f
     assert chosen("a.example OK\n", parameters={"mynetworks": "203.0.113.0/24"})[0] == "198.51.100.7"
     wide = {"debug_peer_list": "$mynetworks", "mynetworks": "200.0.0.0/5"}
     assert chosen("a.example OK\n", parameters=wide)[0] == "198.51.100.7"
-    near = facts(addresses=(IPv4Interface("203.0.113.10/24"),))
+    near = facts(addresses=(Interface.of("203.0.113.10/24"),))
     state = desired()
     assert strangers(Scope(compose(state, near), near)).four == "198.51.100.7"
     assert chosen("0.0.0.0/1 REJECT\n128.0.0.0/1 REJECT\n::/1 REJECT\n", ".cidr") == (FIRST, "2001:db8:ffff::7")

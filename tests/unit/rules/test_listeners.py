@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv4Address, IPv4Interface
+from typing import TYPE_CHECKING
 
 import pytest
 
 from reconciler.desired.lint import mentioned
 from reconciler.features.composition import compose
-from reconciler.model import Listener
+from reconciler.model import Interface, Listener
 from tests.unit.desired_states import desired, findings_of, only_finding
 from tests.unit.host_facts import HOST, facts
+
+if TYPE_CHECKING:
+    from ipaddress import IPv4Address, IPv6Address
 
 
 @pytest.mark.parametrize(
@@ -137,16 +140,16 @@ def test_the_addresses_of_names_are_asked_for() -> None:
 
 
 def test_the_addresses_of_the_host_are_not_listed_for_each_service() -> None:
-    class Counted(IPv4Interface):
+    class Counted(Interface):
         asked = 0
 
         @property
-        def ip(self) -> IPv4Address:
+        def ip(self) -> IPv4Address | IPv6Address:
             Counted.asked += 1
             return super().ip
 
     count = 40
-    addresses = tuple(Counted(f"10.0.0.{number}/24") for number in range(1, count + 1))
+    addresses = tuple(Counted.of(f"10.0.0.{number}/24") for number in range(1, count + 1))
     lines = "".join(
         f"x{number} unix - - n - - smtp -o smtp_bind_address=10.0.0.{number}\n10.0.0.{number}:26 inet n - n - - smtpd\n"
         for number in range(1, count + 1)

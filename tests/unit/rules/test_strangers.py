@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv4Interface
-
 import pytest
 
+from reconciler.model import Interface
 from tests.unit.desired_states import findings_of, only_finding
 from tests.unit.host_facts import facts
 
@@ -114,7 +113,7 @@ def test_networks_that_follow_from_an_address_are_told_of() -> None:
         files = {path: text % style for path, text in without.items()}
         if networks:
             files = {path: text.replace("null", networks) for path, text in files.items()}
-        return [*findings_of("networks-by-style", files=files, facts=facts(addresses=(IPv4Interface(address),)))]
+        return [*findings_of("networks-by-style", files=files, facts=facts(addresses=(Interface.of(address),)))]
 
     assert found("class")
     assert found("subnet", "8.8.8.8/24")
