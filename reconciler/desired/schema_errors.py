@@ -56,6 +56,8 @@ _COLUMNS = re.compile(r"(?:(?:inet|unix|fifo|pass)\s+)?(?:[-ynYN]\s+){3}[-0-9?]+
 _WORD = re.compile(r"[a-z][a-z0-9-]*")
 _FULL_NAME = re.compile(r"(?:[A-Za-z0-9-]+\.)+[A-Za-z0-9-]+")
 _PARAMETER = re.compile(r"[a-z][a-z0-9]*(?:_[a-z0-9]+)+")
+_SAME = {"unexpected_keyword_argument": "extra_forbidden"}
+"""What pydantic calls the same of a dataclass, and of a model."""
 _RULES = {"extra_forbidden": "unknown-key", "missing": "missing-key"}
 _PARAMETERS = frozenset({
     "inet_interfaces", "mydestination", "mydomain", "myhostname", "mynetworks", "myorigin", "relayhost",
@@ -107,7 +109,7 @@ def causes(problems: Iterable[Mapping[str, Any]], fields: Callable[[Any], Collec
     A key that is missing beside an unknown one is usually that key, misspelt. What a malformed key holds does not
     matter. *fields* returns the keys that a place has.
     """
-    told = [dict(problem) for problem in problems]
+    told = [{**problem, "type": _SAME.get(problem["type"], problem["type"])} for problem in problems]
     malformed = {one["loc"][:-1] for one in told if one["loc"][-1:] == ("[key]",)}
     missing: dict[Any, list[str]] = {}
     for one in told:

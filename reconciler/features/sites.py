@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import re
 import sys
+from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
 from itertools import chain, compress, repeat
 from operator import attrgetter, itemgetter, methodcaller
@@ -27,7 +28,7 @@ from pydantic_core import PydanticCustomError
 
 from reconciler.features import smart_host, transports
 from reconciler.features.domains import Domain  # noqa: TC001 - pydantic reads it
-from reconciler.features.section import Section, SectionValue
+from reconciler.features.section import SectionValue, SmallSection
 from reconciler.features.site_files import NAME
 from reconciler.features.site_services import BIND, bound, owned
 from reconciler.model import (
@@ -76,7 +77,8 @@ def _one_a_family(addresses: tuple[Address, ...]) -> tuple[Address, ...]:
 Places = tuple[transports.Address, ...] | transports.Address
 
 
-class Delivery(Section):
+@dataclass(frozen=True, slots=True)
+class Delivery(SmallSection):
     """Where the site's mail leaves from: at most one IPv4 and one IPv6 *address*, and the name in HELO."""
 
     address: Annotated[
@@ -87,7 +89,8 @@ class Delivery(Section):
     helo: Domain
 
 
-class Site(Section):
+@dataclass(frozen=True, slots=True)
+class Site(SmallSection):
     """One site: its domains, and its delivery if their mail does not leave from the host's own address."""
 
     domains: tuple[Domain, ...] = ()
