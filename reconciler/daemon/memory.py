@@ -15,7 +15,7 @@ from pathlib import Path
 from reconciler.daemon.malloc import return_free_memory
 from reconciler.model.past import forget_oldest, forget_passes
 
-_GROWN = 2 << 20  # bytes: a pass with nothing to do takes less
+_SOME, _GROWN = 128 << 10, 2 << 20  # bytes: a pass with nothing to do takes less, and a push leaves less behind
 _AT_ONCE = 16
 _STATM = Path("/proc/self/statm")
 
@@ -24,7 +24,7 @@ class MemoryBound:
     """Keeps the memory that the daemon has between two passes below *most* bytes, as far as that is possible."""
 
     def __init__(self, most: int) -> None:
-        self._most, self._rested = most, 0
+        self._most, self._rested, self._collected = most, 0, 0
 
     def rest(self) -> None:
         """Return free memory after a pass that took more, and drop what is remembered as long as it is too much.
@@ -32,11 +32,16 @@ class MemoryBound:
         What was of use in the pass alone is dropped in any case.
         """
         forget_passes()
-        if (held := resident()) <= self._rested + _GROWN:
-            self._rested = min(self._rested, held)  # what a peak left is not what later passes are compared with
+        held = resident()
+        self._collected = min(self._collected, held)  # what a peak left is not what later passes are compared with
+        if held <= self._rested + _SOME:
+            self._rested = min(self._rested, held)
             return
-        gc.collect()
         return_free_memory()
+        if resident() > self._collected + _GROWN:
+            gc.collect()
+            return_free_memory()
+            self._collected = resident()
         while resident() > self._most and sum(forget_oldest() for _ in range(_AT_ONCE)):
             return_free_memory()
         self._rested = resident()

@@ -76,6 +76,30 @@ def test_a_pass_that_took_nothing_leaves_all_as_it_is(past: Past[bytearray], mon
     assert len(past) == 50
 
 
+def test_a_pass_that_took_little_returns_what_is_free_and_many_such_passes_collect_too(
+    past: Past[bytearray], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held, done = 30 * MIB, list[str]()
+    monkeypatch.setattr(module, "resident", lambda: held)
+    monkeypatch.setattr(module, "return_free_memory", lambda: done.append("returned"))
+    monkeypatch.setattr(gc, "collect", lambda: done.append("collected"))
+    bound = MemoryBound(999 * MIB)
+    bound.rest()
+    done.clear()
+    for _ in range(9):
+        held += MIB // 4
+        bound.rest()
+    assert done == ["returned"] * 9 + ["collected", "returned"]
+    assert len(past) == 50
+    held -= 9 * MIB
+    bound.rest()
+    done.clear()
+    for _ in range(9):
+        held += MIB // 4
+        bound.rest()
+    assert done[-2:] == ["collected", "returned"]
+
+
 def test_a_peak_that_is_over_is_neither_told_nor_what_later_passes_are_compared_with(
     past: Past[bytearray], monkeypatch: pytest.MonkeyPatch
 ) -> None:
