@@ -14,7 +14,7 @@ from reconciler.model.finding import Finding, Severity, Where
 from reconciler.model.tree import OTHERS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class Service:
     maxproc: str = "-"
     command: str
     arguments: tuple[str, ...] = ()
-    overrides: tuple[Parameter, ...] = ()
+    overrides: Sequence[Parameter] = ()
     where: Where
 
     @property

@@ -8,11 +8,13 @@ from __future__ import annotations
 import os.path
 import re
 from dataclasses import replace
+from itertools import compress
 from typing import TYPE_CHECKING, NamedTuple
 
 from reconciler.host.facts import postfix_facts
 from reconciler.host.programs import postconf
-from reconciler.model import Contribution, Table
+from reconciler.model import Contribution, Service, Table
+from reconciler.model.past import PastOfEach
 from reconciler.postfix import sni
 from reconciler.postfix.alike import VARYING
 from reconciler.postfix.references import chains, named_tables, read_at_start
@@ -23,9 +25,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from reconciler.apply.edges import Edges
-    from reconciler.model import Facts, Service
+    from reconciler.model import Facts
 
 
+_may_name: PastOfEach[Service, bool] = PastOfEach()
 _FILE = re.compile("[/:$]")  # in a path, a table, or a name that stands for one
 
 
@@ -51,7 +54,8 @@ def named(edges: Edges) -> Named:
     texts = [(directory / name).read_text("utf-8", "surrogateescape") for name in (postconf.MAIN, postconf.MASTER)]
     parameters, _ = read_main(texts[0], postconf.MAIN)
     services, _ = read_master(texts[1], postconf.MASTER)
-    live = Contribution(parameters=parameters, services={one.key: one for one in services if _may_name_files(one)})
+    may_name = _may_name.of(services, (), _may_name_files)
+    live = Contribution(parameters=parameters, services={one.key: one for one in compress(services, may_name)})
     facts = postfix_facts(edges.host, edges.settings)
     live = replace(live, tables=_sni_tables(live, facts, directory))
     return Named(

@@ -19,6 +19,7 @@ from reconciler.model import Finding, Parameter, Service, Where, did_you_mean, e
 from reconciler.model.ascii_text import SPACE, split_words
 from reconciler.model.past import Past
 from reconciler.postfix.master_changes import alike_until
+from reconciler.postfix.plain_options import plain_options
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -152,7 +153,8 @@ _PLAIN_SERVICE = re.compile(
     re.ASCII,
 )
 _PLAIN_VALUE = re.compile(r"[^\s{]\S*", re.ASCII)
-_PLAIN_OPTION = re.compile(r"\s+-o\s+([A-Za-z0-9_][A-Za-z0-9_.-]*)=([^\s{}]*)\s*", re.ASCII)
+_LIVE = "master.cf"
+"""Of its options, few are asked for; those of a file of the desired state are judged, each by several rules."""
 
 
 class _Master(NamedTuple):
@@ -227,15 +229,12 @@ def _plain(logical: Logical, file: str) -> Service | None:
     service = _PLAIN_SERVICE.fullmatch(line)
     if not service or (service["type"], service["private"]) == ("inet", "y"):
         return None
-    overrides, fields = [], service.groupdict()
-    fields["type"], fields["command"] = sys.intern(fields["type"]), sys.intern(fields["command"])
-    for place, text in options:
-        option = _PLAIN_OPTION.fullmatch(text)
-        if not option:
-            return None
-        name, value = sys.intern(option[1]), option[2]
-        overrides.append(Parameter(name, value, Where(file, place, option.start(1) + 1), fields["name"]))
-    return Service(**fields, arguments=(), overrides=tuple(overrides), where=Where(file, number))
+    fields = service.groupdict()
+    fields |= {name: sys.intern(fields[name]) for name in ("type", "command")}
+    overrides = plain_options(options, file, fields["name"], later=file == _LIVE)
+    if overrides is None:
+        return None
+    return Service(**fields, arguments=(), overrides=overrides, where=Where(file, number))
 
 
 def _tokens(logical: Logical, file: str) -> Iterator[_Token]:

@@ -1,0 +1,89 @@
+"""The options of a service of master.cf in the plain form, one on each line, made of their values when asked for.
+
+A file may have thousands of such services, of whose options few are asked for, and which set the same parameters: their
+values alone take a tenth of the memory. Pure. Raises nothing.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple, overload
+
+from reconciler.model import Parameter, Where
+from reconciler.model.past import Past
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_OPTION = re.compile(r"\s+-o\s+([A-Za-z0-9_][A-Za-z0-9_.-]*)=([^\s{}]*)\s*", re.ASCII)
+_BETWEEN = "\n"  # which is in no value
+
+
+class _Form(NamedTuple):
+    """The parameters that options set, and the columns of their names."""
+
+    names: tuple[str, ...]
+    columns: tuple[int, ...]
+
+
+_forms: Past[_Form] = Past(256)
+"""Forms, so that services that set the same parameters share the memory of one."""
+
+
+class PlainOptions(Sequence[Parameter]):
+    """Options with some *values*, in the lines of a *file* that begin at *line*."""
+
+    __slots__ = ("_file", "_form", "_line", "_service", "_values")
+
+    def __init__(self, form: _Form, values: str, file: str, line: int, service: str) -> None:
+        self._form, self._values, self._file, self._line, self._service = form, values, file, line, service
+
+    def __iter__(self) -> Iterator[Parameter]:
+        """Yield the options as they are in the file."""
+        rows = zip(self._form.names, self._form.columns, self._values.split(_BETWEEN), strict=True)
+        for line, (name, column, value) in enumerate(rows, self._line):
+            yield Parameter(name, value, Where(self._file, line, column), self._service)
+
+    def __len__(self) -> int:
+        """Return how many there are."""
+        return len(self._form.names)
+
+    @overload
+    def __getitem__(self, index: int) -> Parameter: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[Parameter, ...]: ...
+    def __getitem__(self, index: int | slice) -> Parameter | tuple[Parameter, ...]:
+        """Return an option, or some."""
+        return tuple(self)[index]
+
+    def __eq__(self, other: object) -> bool:
+        """Compare with other options, whether these are made or not."""
+        return tuple(self) == tuple(other) if isinstance(other, PlainOptions | tuple) else NotImplemented
+
+    def __hash__(self) -> int:
+        """Return the hash of the same options as a tuple."""
+        return hash(tuple(self))
+
+    def __repr__(self) -> str:
+        """Show the options as a tuple."""
+        return repr(tuple(self))
+
+
+def plain_options(
+    lines: Sequence[tuple[int, str]], file: str, service: str, *, later: bool
+) -> Sequence[Parameter] | None:
+    """Return the options in numbered lines, made at once or *later*; None if a line has another form."""
+    found = [option for _, text in lines if (option := _OPTION.fullmatch(text))]
+    if len(found) < len(lines):
+        return None
+    if not found or not later or lines[-1][0] - lines[0][0] != len(lines) - 1:  # a comment may be between them
+        return tuple(
+            Parameter(sys.intern(option[1]), option[2], Where(file, number, option.start(1) + 1), service)
+            for (number, _), option in zip(lines, found, strict=True)
+        )
+    form = _Form(tuple(sys.intern(one[1]) for one in found), tuple(one.start(1) + 1 for one in found))
+    if (known := _forms.used(form)) is None:
+        _forms.keep(form, known := form)
+    return PlainOptions(known, _BETWEEN.join(one[2] for one in found), file, lines[0][0], service)
