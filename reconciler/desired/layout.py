@@ -238,7 +238,7 @@ def of_sites(files: Tree) -> SiteFiles:
 def _kind(path: str) -> _Entry | _InTable | None:
     """Return the entry or the table that a path below sites/ is of."""
     if match := _SITE.fullmatch(path):
-        return _Entry(sites.SECTION, match[1])
+        return _Entry(sites.SECTION, sys.intern(match[1]))  # as sites have their names
     match = _SITE_FILE.fullmatch(path)
     if match is None or is_prose(match["table"]):
         return None

@@ -1,9 +1,9 @@
 """Documents of YAML files, kept by the names of their blobs: of thousands of sites, a push changes one.
 
 read() returns what yaml_reader.read() would. What is kept is small, and bounded as all that was found in the past is
-(past.py). A document with a finding or an allowance is read again each time. With a document, the value is kept that
-the schema of its section makes of it; EntryPlaces then unpacks the document only if a place in it is asked for. Raises
-what yaml_reader.read() raises.
+(past.py). A document with a finding or an allowance is read again each time. Of a document that fits the schema of its
+section, what the schema makes of it is kept, with the places in it, which EntryPlaces unpacks only if one is asked for.
+Raises what yaml_reader.read() raises.
 """
 
 from __future__ import annotations
@@ -31,7 +31,8 @@ _LIST, _BRACKETED, _SECRET = "list", "bracketed", "secret"
 class KnownEntry(NamedTuple):
     """A document as it is kept, how many *places* it has, and what the schema of a *section* makes of it, if anything.
 
-    It has no findings, no allowances and, if it has a section, neither a null nor the name of a secret.
+    It has no findings, no allowances and, if it has a section, neither a null nor the name of a secret. What is packed
+    of it are then the places alone.
     """
 
     packed: bytes
@@ -45,7 +46,8 @@ _kept: Past[KnownEntry] = Past(_MOST)
 
 def read(path: str, file: File, findings: list[Finding], budget: Budget) -> Document:
     """Return the document of a file, from memory if its content was read before without a finding."""
-    if known := _kept.used(file.digest):
+    known = _kept.used(file.digest)
+    if known and not known.section:
         document = _unpacked(known.packed, path)
         budget.take_values(len(document.places) + 1, Where(path))
         return document
@@ -70,10 +72,11 @@ def valid(entries: Mapping[yaml_reader.Path, str], files: Tree, budget: Budget) 
 def keep_valid(section: str, file: File, value: object) -> KnownEntry | None:
     """Keep what the schema of a section makes of a file, if its document is kept; nothing was found in either."""
     known = _kept.used(file.digest)
-    if known:
-        known = known._replace(section=section, value=value)
+    if known and not known.section:
+        _, places, _ = marshal.loads(known.packed)  # noqa: S302 - from _packed() alone
+        known = known._replace(packed=marshal.dumps(places), section=section, value=value)
         _kept.keep(file.digest, known)
-    return known
+    return known if known and known.section == section else None
 
 
 def has_read(file: File) -> bool:
@@ -119,7 +122,7 @@ class EntryPlaces(RememberedPlaces):
             return self._written
         if entry not in self._unpacked:
             path, known = self._entries[entry]
-            inside = _unpacked(known.packed, path).places
+            inside = _placed(marshal.loads(known.packed), path)  # noqa: S302 - from keep_valid() alone
             self._unpacked[entry] = {entry: Where(path)} | {entry + place: where for place, where in inside.items()}
         return self._unpacked[entry]
 
@@ -133,8 +136,12 @@ def _packed(document: Document) -> bytes:
 
 def _unpacked(packed: bytes, path: str) -> Document:
     value, *kinds = marshal.loads(packed)  # noqa: S302 - from _packed() alone
-    places, keys = ({key: Where(path, line, column) for key, line, column in kind} for kind in kinds)
+    places, keys = (_placed(kind, path) for kind in kinds)
     return Document(_valued(value), places, keys)
+
+
+def _placed(kind: list[tuple[yaml_reader.Path, int, int]], path: str) -> dict[yaml_reader.Path, Where]:
+    return {key: Where(path, line, column) for key, line, column in kind}
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401 - YAML's values
