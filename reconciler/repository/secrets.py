@@ -19,9 +19,7 @@ from __future__ import annotations
 import functools
 import os
 import re
-from typing import TYPE_CHECKING
-
-import pyrage
+from typing import TYPE_CHECKING, Any
 
 from reconciler.host.effects import fsync
 from reconciler.model import File, Finding, Secret, Tree, Where
@@ -31,6 +29,8 @@ from reconciler.model.errors import ReconcilerError
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
+
+    import pyrage
 
 SEALED = "secret-not-opened"
 RECIPIENTS = "secrets/recipients"
@@ -44,9 +44,16 @@ class BadIdentity(ReconcilerError):  # noqa: N818 - as in errors.py
     """The operator must make or fix this host's private key."""
 
 
+def _pyrage() -> Any:  # noqa: ANN401 - it has no types
+    """Return pyrage, which takes a MiB: a host without secrets does without it."""
+    import pyrage  # noqa: PLC0415 - as above
+
+    return pyrage
+
+
 def new_identity(path: Path) -> str:
     """Make this host's private key, readable by its owner only, and return its public one; never overwrite a file."""
-    identity = pyrage.x25519.Identity.generate()
+    identity = _pyrage().x25519.Identity.generate()
     public = str(identity.to_public())
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -79,7 +86,7 @@ def open_secrets(tree: Tree, identity: Path) -> tuple[dict[str, Secret], list[Fi
             opened[name] = Secret(name, _value(name, content))
         except BadIdentity as error:
             findings.append(_not_opened(name, path, f"{error}; restore {identity}; if it is lost, {_ANEW}"))
-        except (pyrage.DecryptError, UnicodeDecodeError) as error:
+        except (_pyrage().DecryptError, UnicodeDecodeError) as error:
             findings.append(_not_opened(name, path, _why(name, identity, error)))
     return opened, findings
 
@@ -95,7 +102,7 @@ def encrypt(value: str | bytes, recipients: Sequence[str]) -> bytes:
     keys = [_recipient(text) for text in recipients]
     if None in keys or not keys:
         raise ValueError("a secret needs recipients, each an age or SSH public key")
-    return bytes(pyrage.encrypt(value.encode() if isinstance(value, str) else value, keys, armored=True))
+    return bytes(_pyrage().encrypt(value.encode() if isinstance(value, str) else value, keys, armored=True))
 
 
 def read_recipients(text: str, file: str = RECIPIENTS) -> tuple[list[str], list[Finding]]:
@@ -126,7 +133,7 @@ def unsound_recipients(tree: Tree) -> list[Finding]:
 @functools.lru_cache(_KEPT)
 def _opened(file: File, identity: str) -> bytes:
     """Return the content of an encrypted file; files with equal digests are equal, so each is opened once."""
-    return bytes(pyrage.decrypt(file.read(), [pyrage.x25519.Identity.from_str(identity)]))
+    return bytes(_pyrage().decrypt(file.read(), [_pyrage().x25519.Identity.from_str(identity)]))
 
 
 def _identity(path: Path) -> pyrage.x25519.Identity:
@@ -138,17 +145,17 @@ def _identity(path: Path) -> pyrage.x25519.Identity:
         raise BadIdentity(f"no identity in {path}: not a text file") from error
     keys = [line.strip(SPACE) for line in lines if line.strip(SPACE) and not line.startswith("#")]
     try:
-        return pyrage.x25519.Identity.from_str(keys[0])
-    except (IndexError, pyrage.IdentityError):
+        return _pyrage().x25519.Identity.from_str(keys[0])
+    except (IndexError, _pyrage().IdentityError):
         # The library's own message might quote the key.
         raise BadIdentity(f"no identity in {path}: expected one line AGE-SECRET-KEY-1...") from None
 
 
 def _recipient(text: str) -> object | None:
-    kind = pyrage.ssh.Recipient if text.startswith("ssh-") else pyrage.x25519.Recipient
+    kind = _pyrage().ssh.Recipient if text.startswith("ssh-") else _pyrage().x25519.Recipient
     try:
         recipient: object = kind.from_str(text)
-    except pyrage.RecipientError:
+    except _pyrage().RecipientError:
         return None
     return recipient
 
