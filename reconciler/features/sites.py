@@ -20,7 +20,7 @@ import sys
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
 from itertools import chain, compress, repeat
-from operator import attrgetter, itemgetter, methodcaller
+from operator import attrgetter, methodcaller
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 from pydantic import AfterValidator, BeforeValidator, StringConstraints
@@ -54,6 +54,7 @@ if TYPE_CHECKING:
 SECTION = "sites"
 TABLE = "site_transport"
 MAPS = "sender_dependent_default_transport_maps"
+_PROTOCOLS = {4: "ipv4", 6: "ipv6"}
 _KEY = "-out/unix"
 """What follows the name of a site in the key of its service."""
 _ROUTE = re.compile(rb"(site[1-9][0-9]{0,8}-out):")
@@ -107,10 +108,11 @@ class Schema(SectionValue[dict[Annotated[str, StringConstraints(pattern=rf"^{NAM
 
 
 class _Made(NamedTuple):
-    """What a site contributes: its service, and the row of each of its domains with its place."""
+    """What a site contributes: its service, and a row for each of its domains with its place."""
 
     service: Service
-    rows: tuple[tuple[str, Where], ...]
+    rows: str
+    places: tuple[Where, ...]
 
 
 _made = PastOfEach[Site, _Made | None]()
@@ -180,12 +182,12 @@ def contribute(desired: Desired, facts: Facts, below: Contribution) -> Contribut
     """Contribute a service for each site with an address of its own, and the rows of its domains."""
     made = _delivered(desired, facts)
     services = {one.service.key: one.service for one in made}
-    rows = list(chain.from_iterable(map(attrgetter("rows"), made)))
-    if not rows:
+    places = tuple(chain.from_iterable(map(attrgetter("places"), made)))
+    if not places:
         return Contribution(services=services)
     table = Table(
-        name=TABLE, type=facts.compiled_type, file=rows[0][1].file, compiler="postmap",
-        source="".join(map(itemgetter(0), rows)).encode(), origins=tuple(map(itemgetter(1), rows)),
+        name=TABLE, type=facts.compiled_type, file=places[0].file, compiler="postmap",
+        source="".join(map(attrgetter("rows"), made)).encode(), origins=places,
     )  # fmt: skip
     written = below.parameters.get(MAPS)
     value = f"{written.value}, {table.reference}" if written else table.reference
@@ -202,11 +204,9 @@ def _delivered(desired: Desired, facts: Facts) -> list[_Made]:
         if not site.delivery:
             return None
         service = _service(name, site.delivery, desired, is_enforced=is_enforced, is_wrapped=is_wrapped)
-        rows = (
-            (f"@{domain} {service.name}:\n", desired.where(SECTION, name, "domains", str(place)))
-            for place, domain in enumerate(site.domains)
-        )
-        return _Made(service, tuple(rows))
+        rows = "".join(f"@{domain} {service.name}:\n" for domain in site.domains)
+        places = (desired.where(SECTION, name, "domains", str(place)) for place in range(len(site.domains)))
+        return _Made(service, rows, tuple(places))
 
     sites = sites_in(desired)
     # What was not read from a file that is known has other places each time.
@@ -222,7 +222,7 @@ def _service(name: str, delivery: Delivery, desired: Desired, *, is_enforced: bo
     if is_enforced:
         options["smtp_bind_address_enforce"] = "yes"  # otherwise mail would leave from the host's own address
     if len(families) == 1:
-        options["inet_protocols"] = f"ipv{families.pop()}"
+        options["inet_protocols"] = _PROTOCOLS[families.pop()]
     if is_wrapped:
         options["smtp_tls_wrappermode"] = "yes"
     where, of_address, of_helo = (
