@@ -86,8 +86,9 @@ def pieces(main: str, master: str) -> list[Piece]:
     if len(entries) <= WHOLE:
         return [Piece([_Entry("", 1, master.removesuffix("\n"))])]
     names = Counter(entry.name for entry in entries)
-    named = _named(set(names), main, master)
-    own = _forms_of(entries, named)
+    bare = _forms_of(entries)
+    named = _named(set(names), main, "\n".join(set(bare)))  # a form has all names of parameters that its services have
+    own = [_as_named(entry, form, named) for entry, form in zip(entries, bare, strict=True)] if named else bare
     # An entry may replace another of its name, which is in its piece.
     forms = [form if names[entry.name] == 1 else entry.name for entry, form in zip(entries, own, strict=True)]
     usual = {form for form, count in Counter(forms).items() if count > _SIZE and form not in names}
@@ -99,9 +100,9 @@ def pieces(main: str, master: str) -> list[Piece]:
         own_place = first + number % count if form in usual else number % first
         found[own_place].append((entry, own_form))
         if entry.name in named:
-            bare = _bare(entry)
+            short = _without_options(entry)
             for place in {*range(first + count)} - {own_place}:
-                found[place].append((bare, _form(bare, named)))
+                found[place].append((short, _as_named(short, _form(short.text), named)))
     return [_piece(part) for part in found if part]
 
 
@@ -138,7 +139,7 @@ def _before(text: str, suffix: str) -> Iterator[str]:
         place = text.find(suffix, place)
 
 
-def _bare(entry: _Entry) -> _Entry:
+def _without_options(entry: _Entry) -> _Entry:
     """Return a service without its options; one that is not written on one line up to its command stays as it is."""
     line = next((line for line in entry.text.split("\n") if line.startswith(entry.name)), "")
     fields = split_words(line)[:_FIELDS]
@@ -151,14 +152,20 @@ def _piece(part: list[tuple[_Entry, str]]) -> Piece:
     return Piece(entries, "\n".join(sorted(set(forms)) if is_plain else [entry.text for entry in entries]))
 
 
-def _forms_of(entries: list[_Entry], named: Collection[str]) -> tuple[str, ...]:
+def _forms_of(entries: list[_Entry]) -> Sequence[str]:
     """Return the form of each service; those that no commit changed since have it from memory."""
-    by_hash = {hash(entry.text): entry for entry in entries}
     hashes = [hash(entry.text) for entry in entries]
-    return _forms.of(hashes, (named,), lambda one: sys.intern(_form(by_hash[one], named)))
+    by_hash = {one: entry.text for one, entry in zip(hashes, entries, strict=True)}
+    return _forms.of(hashes, (), lambda one: sys.intern(_form(by_hash[one])))
 
 
-def _form(entry: _Entry, named: Collection[str]) -> str:
+def _form(text: str) -> str:
     """Return a service as all those are that differ in their names, tags and addresses alone."""
-    text = "".join(_PLAIN.split(entry.text))  # the parts between the values, and the names before them
-    return text if entry.name in named or not text.startswith(entry.name) else text[len(entry.name) :]
+    shown = "".join(_PLAIN.split(text))  # the parts between the values, and the names before them
+    name = _WORD.match(shown)
+    return shown if name is None or "=" in name[0] or name[0].startswith("#") else shown[name.end() :]
+
+
+def _as_named(entry: _Entry, form: str, named: Collection[str]) -> str:
+    """Return the form of a service; one of the *named* ones is like no other."""
+    return entry.name + form if entry.name in named else form

@@ -6,6 +6,7 @@ The digests of a table's bytes and of its places are part of the key; neither is
 from __future__ import annotations
 
 import hashlib
+import marshal
 from itertools import islice
 from typing import TYPE_CHECKING, ClassVar
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from reconciler.model import Finding, Table
 
 _MOST_KEPT = 1024
+_WITHOUT_REFERENCES = 2  # of marshal: with them, the bytes depend on how often a text is in memory
 
 
 class CachedTable:
@@ -29,7 +31,7 @@ class CachedTable:
         self._table = table
         # A table of many sites has thousands of places, and each push another version of them.
         places = table.pieces, [(where.file, where.line, where.column) for where in table.origins]
-        placed = hashlib.sha256(repr(places).encode("utf-8", "surrogatepass")).digest()
+        placed = hashlib.sha256(marshal.dumps(places, _WITHOUT_REFERENCES)).digest()
         self._key = (table.name, table.type, table.file, table.compiler, table.digest, placed)
 
     def ask(self, rule: Callable[..., Iterable[Finding]], *by: Hashable) -> tuple[Finding, ...]:

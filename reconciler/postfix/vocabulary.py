@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from reconciler.model.ascii_text import split_words
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
     from reconciler.model import Service
 
@@ -248,13 +248,9 @@ class ServiceLimits(Mapping[str, str]):
     There are seventeen for each service, and thousands of services: none is made before it is asked for.
     """
 
-    def __init__(self, services: Iterable[Service]) -> None:
-        self._unix, self._timed = set[str](), set[str]()
-        for service in services:
-            if service.type == "unix":
-                self._unix.add(service.name)
-            if service.command in _TIMED:
-                self._timed.add(service.name)
+    def __init__(self, services: Collection[Service]) -> None:
+        self._unix = {service.name for service in services if service.type == "unix"}
+        self._timed = {service.name for service in services if service.command in _TIMED}
 
     def __getitem__(self, name: str) -> str:
         if name.endswith(_ENDINGS):
