@@ -9,8 +9,10 @@ from __future__ import annotations
 import functools
 import re
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, nullcontext, suppress
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -107,18 +109,28 @@ def _rehearse(rehearsal: Rehearsal, stage: Stage, edges: Edges) -> list[Finding]
 
 
 def _compile(target: Tree, order: Order, stage: Stage, edges: Edges) -> list[Finding]:
-    """Compile the tables whose live map is not of use; count the entries of the new maps and read them back."""
+    """Compile the tables whose live map is not of use; count the entries of the new maps and read them back.
+
+    A check has programs read tables at the same time. Those of a trusted target run in this thread, where stop() may
+    have to spare them.
+    """
+    host, folder = edges.host, stage.root
     tables = [table for path in target if (table := _table(path, target, order.origin))]
     live = edges.generations.live_files()
-    new = [one for one in tables if live is None or not made_from_live(one, target[one.name], live, stage.root)]
-    findings = postmap.compile_tables(edges.host, stage.root, new)
-    if not findings:
-        for table in new:
-            findings += postmap.read_back(edges.host, stage.root, table, entry_count(table), sample(table))
-    if trouble := next((one.text for one in findings if _DISK.search(one.text)), None):
-        raise Unavailable(trouble)
+    new = [one for one in tables if live is None or not made_from_live(one, target[one.name], live, folder)]
     texts = [table for table in order.origin.tables.values() if not table.compiler]
-    return findings if order.trusted else findings + postmap.read_as_text(edges.host, stage.root, texts)
+
+    def read_back(table: Table) -> list[Finding]:
+        return postmap.read_back(host, folder, table, entry_count(table), sample(table))
+
+    with ThreadPoolExecutor(thread_name_prefix="postmap") as threads:
+        as_text = None if order.trusted else threads.submit(postmap.read_as_text, host, folder, texts)
+        findings = postmap.compile_tables(host, folder, new)
+        if not findings:
+            findings += chain.from_iterable(map(read_back, new) if order.trusted else threads.map(read_back, new))
+        if trouble := next((one.text for one in findings if _DISK.search(one.text)), None):
+            raise Unavailable(trouble)
+        return findings + as_text.result() if as_text else findings
 
 
 def _table(path: str, target: Tree, origin: Contribution) -> Table | None:
