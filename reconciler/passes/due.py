@@ -1,15 +1,18 @@
 """What an operator must do by a date: renew a certificate, or go on with a DKIM key.
 
-Raises nothing: a certificate that can't be read is left to the rules, which every pass applies.
+Raises nothing: certificates that can't be read, or not in the time that is left, are left to the rules, which every
+pass applies.
 """
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from reconciler.features.dkim.rolling import KeyState
 from reconciler.host import certificates
 from reconciler.model import Certificate
+from reconciler.model.errors import ReconcilerError
 from reconciler.passes.status_value import Due
 
 if TYPE_CHECKING:
@@ -25,7 +28,10 @@ _RENEW = "renew the certificate; reconciler then has Postfix read it"
 
 def due(files: Iterable[str], keys: Iterable[Standing], now: datetime, host: Host) -> list[Due]:
     """Return the tasks for the certificate *files* that Postfix reads, and for the DKIM *keys*."""
-    return [*_certificates(certificates.read(sorted(files), now, host)), *_keys(keys)]
+    read: Mapping[str, Pem] = {}
+    with suppress(ReconcilerError, OSError):
+        read = certificates.read(sorted(files), now, host)
+    return [*_certificates(read), *_keys(keys)]
 
 
 def _certificates(read: Mapping[str, Pem]) -> Iterator[Due]:
