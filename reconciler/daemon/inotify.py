@@ -15,7 +15,7 @@ from contextlib import suppress
 from typing import NamedTuple
 
 _MODIFIED, _ATTRIBUTES, _CLOSED_WRITTEN, _MOVED, _CREATED, _DELETED = 2, 4, 8, 64 | 128, 256, 512
-_DELETED_SELF, _MOVED_SELF, _OVERFLOW = 1024, 2048, 0x4000
+_DELETED_SELF, _MOVED_SELF, _OVERFLOW, _IGNORED = 1024, 2048, 0x4000, 0x8000
 _ONLY_FOLDERS, _NO_LINKS = 0x01000000, 0x02000000
 _CHANGES = _MODIFIED | _ATTRIBUTES | _MOVED | _CREATED | _DELETED | _DELETED_SELF | _MOVED_SELF
 IN_FOLDER = _CHANGES | _CLOSED_WRITTEN | _ONLY_FOLDERS | _NO_LINKS
@@ -25,11 +25,15 @@ _MOST_BYTES = 64 << 10
 
 
 class WatchEvent(NamedTuple):
-    """One event: the watch it belongs to and the name in its folder, which is empty for the folder itself."""
+    """One event: the watch it belongs to and the name in its folder, which is empty for the folder itself.
+
+    The last event of a watch is that it has *ended*, by remove() or with its folder.
+    """
 
     watch: int
     name: str
     overflow: bool = False
+    ended: bool = False
 
 
 class Inotify:
@@ -73,6 +77,6 @@ def _changes(data: bytes) -> list[WatchEvent]:
         watch, mask, _, length = _EVENT.unpack_from(data, start)
         end = start + _EVENT.size + length
         name = os.fsdecode(data[start + _EVENT.size : end].rstrip(b"\0"))
-        changes.append(WatchEvent(watch, name, overflow=bool(mask & _OVERFLOW)))
+        changes.append(WatchEvent(watch, name, overflow=bool(mask & _OVERFLOW), ended=bool(mask & _IGNORED)))
         start = end
     return changes

@@ -88,9 +88,10 @@ class Daemon:
         self._renewals = Renewals(self.edges, self._log)
         self._outboxes = (notifier(self.edges, self._log), statuses(self.edges, self._log))
         self._fetcher = Fetcher(self.edges, self.wake, self._log)
-        links = [settings.config_directory, edges.generations.link]
+        link = edges.generations.link
+        links = [settings.config_directory, link, link.parent]  # which somebody may remove with the link
         refused = partial(self._log.warning, Event.OUTBOUND_REFUSED)
-        self._egress = EgressLog(edges.generations.link.parent, refused, partial(self.wake, Wake.DRIFT))
+        self._egress = EgressLog(link.parent, refused, partial(self.wake, Wake.DRIFT))
         self._watcher = Watcher(settings.repository, settings.branch, links, self.wake)
         answers = Answers(self.edges, self._slot, self._board, self.wake, self._known, self._log)
         handlers = answers.handlers(fetch=self._fetcher.request)

@@ -8,8 +8,8 @@ It watches names in folders, and computes this set again after every event and e
 * CERTIFICATE, SECRET: the files that watch_files() names, with each link on their paths.
 
 A name that is deleted and made again is found again, because its parent is watched too. Watches are set before wake()
-is called, so no change is missed. Reads do not wake. A thread of the watcher calls wake() within milliseconds, and
-sleeps while nothing happens.
+is called, and of a watch that is removed, the events that are not read yet still count, so no change is missed. Reads
+do not wake. A thread of the watcher calls wake() within milliseconds, and sleeps while nothing happens.
 
 Raises nothing. If the kernel has no watches left, the watcher continues without them, and *limits* contains the reason.
 If the kernel's event queue overflows, everything counts as changed, and *limits* contains that too.
@@ -105,6 +105,7 @@ class Watcher:
         self._inotify: Inotify | None = None
         self._observer: BaseObserver | None = None
         self._armed: dict[int, Names] = {}
+        self._removed: dict[int, Names] = {}  # until their last event
         self._files: dict[Wake, tuple[Path, ...]] = {}
         self._overflowed = False
         self.limits: list[str] = []
@@ -121,7 +122,7 @@ class Watcher:
             self._observer.join()
             for emitter in emitters:
                 emitter.close()
-        self._inotify, self._observer, self._armed = None, None, {}
+        self._inotify, self._observer, self._armed, self._removed = None, None, {}, {}
 
     def watch_files(self, files: Mapping[Wake, Iterable[Path]]) -> None:
         """Wake for these files too, from the next rearm() on; they replace those of the last call."""
@@ -171,6 +172,7 @@ class Watcher:
                     armed[watch] = armed.get(watch, frozenset()) | names
             self._armed = armed
             for watch in before.keys() - armed.keys():
+                self._removed[watch] = before[watch]
                 inotify.remove(watch)
             if armed.keys() <= before.keys():
                 return limits
@@ -187,14 +189,25 @@ class Watcher:
         """Return the reasons of these changes; a change of a folder itself counts for all its names."""
         with self._lock:
             if any(change.overflow for change in changes):
-                self._overflowed = True
+                self._overflowed, self._removed = True, {}
                 return {Wake.PUSH, Wake.DRIFT, *self._files}
             return {
                 wake
-                for change in set(changes)
-                for name, wake in self._armed.get(change.watch, ())
+                for change in dict.fromkeys(changes)
+                for name, wake in self._names(change)
                 if name in {EVERYTHING, change.name} or not change.name
             }
+
+    def _names(self, change: WatchEvent) -> Names:
+        """Return the names that are watched where something changed; the end of a watch is none if rearm() removed it.
+
+        The others end with their folders.
+        """
+        if change.ended and self._removed.pop(change.watch, None) is not None:
+            return frozenset()
+        if change.ended:
+            return self._armed.pop(change.watch, frozenset())
+        return self._armed.get(change.watch) or self._removed.get(change.watch, frozenset())
 
     def _places(self) -> dict[str, Names]:
         """Return the names to watch now, by folder."""

@@ -11,11 +11,13 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from reconciler.daemon.inotify import Inotify, WatchEvent
 from reconciler.daemon.watch import Watcher, changes
 from reconciler.model.phase import Wake
 from tests.unit.repositories import bare, commit, git
@@ -176,6 +178,30 @@ def test_after_a_swap_the_new_generation_is_watched_and_the_old_is_not(watched: 
     watched.expect(Wake.DRIFT, lambda: watched.main.write_text("x"))
     (watched.root / "generations/1/postfix/main.cf").write_text("x")
     assert watched.settled() == {Wake.DRIFT}
+
+
+@pytest.mark.parametrize("ends", [True, False])
+def test_what_is_not_read_yet_when_the_watches_are_set_again_counts(
+    watched: Watched, monkeypatch: pytest.MonkeyPatch, *, ends: bool
+) -> None:
+    watched.settled()
+    reading, read = threading.Event(), Inotify.read
+
+    def later(inotify: Inotify) -> list[WatchEvent]:
+        assert reading.wait(PATIENCE)
+        return read(inotify)
+
+    def act() -> None:
+        with monkeypatch.context() as patch:
+            patch.setattr(Inotify, "read", later)
+            if ends:
+                shutil.rmtree(watched.root / "live")
+            else:
+                (watched.root / "live").rename(watched.root / "gone")
+            watched.watcher.rearm()
+            reading.set()
+
+    watched.expect(Wake.DRIFT, act)
 
 
 def test_a_swap_that_nobody_told_of_is_noticed(watched: Watched) -> None:
