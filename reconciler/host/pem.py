@@ -20,9 +20,9 @@ import ssl
 import sys
 import warnings
 from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from reconciler.host.regular_files import start_of
 from reconciler.model import Certificate, Key
 
 if TYPE_CHECKING:
@@ -70,8 +70,8 @@ def main() -> None:
 
 
 def _read(path: str) -> Parsed | None:
-    with suppress(OSError), Path(path).open("rb") as file:
-        content = file.read(MAX_BYTES + 1)
+    with suppress(OSError):
+        content = start_of(path, MAX_BYTES + 1)
         return parse(content) if len(content) <= MAX_BYTES else ([], f"holds more than {MAX_BYTES >> 20} MiB")
     return None
 

@@ -22,7 +22,7 @@ from reconciler.model.past import PastOfEach
 from reconciler.postfix.vocabulary import PER_SERVICE
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
 WHOLE = 200
 """The services of a file that is not cut."""
@@ -88,7 +88,8 @@ def pieces(main: str, master: str) -> list[Piece]:
     names = Counter(entry.name for entry in entries)
     bare = _forms_of(entries)
     named = _named(set(names), main, "\n".join(set(bare)))  # a form has all names of parameters that its services have
-    own = [_as_named(entry, form, named) for entry, form in zip(entries, bare, strict=True)] if named else bare
+    # One that a parameter names is like no other.
+    own = [entry.name + form if entry.name in named else form for entry, form in zip(entries, bare, strict=True)]
     # An entry may replace another of its name, which is in its piece.
     forms = [form if names[entry.name] == 1 else entry.name for entry, form in zip(entries, own, strict=True)]
     usual = {form for form, count in Counter(forms).items() if count > _SIZE and form not in names}
@@ -102,7 +103,7 @@ def pieces(main: str, master: str) -> list[Piece]:
         if entry.name in named:
             short = _without_options(entry)
             for place in {*range(first + count)} - {own_place}:
-                found[place].append((short, _as_named(short, _form(short.text), named)))
+                found[place].append((short, short.name + _form(short.text)))
     return [_piece(part) for part in found if part]
 
 
@@ -164,8 +165,3 @@ def _form(text: str) -> str:
     shown = "".join(_PLAIN.split(text))  # the parts between the values, and the names before them
     name = _WORD.match(shown)
     return shown if name is None or "=" in name[0] or name[0].startswith("#") else shown[name.end() :]
-
-
-def _as_named(entry: _Entry, form: str, named: Collection[str]) -> str:
-    """Return the form of a service; one of the *named* ones is like no other."""
-    return entry.name + form if entry.name in named else form
