@@ -112,8 +112,21 @@ def go_live(
     """Rename the link, activate Postfix and verify that it answers; a failure after the rename is a finding.
 
     *before* is Postfix as it ran until now, and *known* what it answered; the result holds Postfix as the new live
-    main.cf describes it.
+    main.cf describes it. A Postfix that does not answer, with no reason in its log, is restarted and verified once
+    more: a service that died under the old configuration may be throttled, and a master may be killed from outside.
+    One that dies of the new configuration logs why.
     """
+    verified = _go_live(generation, step, before, edges, known)
+    if verified.silent and (step is Activation.RELOAD or verified.died):
+        edges.say("restart: Postfix does not answer and logs no reason")
+        again = _go_live(generation, Activation.RESTART, verified.instance, edges, known)
+        verified = replace(again, unread=False)
+    return verified
+
+
+def _go_live(
+    generation: Generation, step: Activation, before: postfix.Instance, edges: Edges, known: Witness
+) -> Verified:
     log = open_log(edges.host, before.values)
     mark, after, reached = log.mark(), before, False
     master = postfix.running(before)
@@ -135,12 +148,12 @@ def go_live(
         expected = replace(
             _expected(after, services, log, mark, edges, known.places),
             asked=known.asked, before=known.before, confirmed=known.confirmed, faults=known.faults,
-            hand_in=_hand_in(after, known.asked, edges), since=since, old=old,
+            hand_in=_hand_in(after, known.asked, edges), since=since, old=old, master=postfix.last_pid(after) or 0,
         )  # fmt: skip
         verified = verify(expected)
-        stopped = errors_in(verified.findings) and _stopped(after, edges.host)
-        findings = (_stopped_meanwhile(after),) if stopped else verified.findings
-        return replace(verified, findings=tuple(known.places.of_all([*findings, *left])))
+        if errors_in(verified.findings) and _stopped(after, edges.host):
+            verified = _stopped_meanwhile(after)
+        return replace(verified, findings=tuple(known.places.of_all([*verified.findings, *left])))
     except (ReconcilerError, OSError) as error:
         text = f"{step.value} failed: {error}"
         where = Where(str(after.directory / postconf.MAIN))
@@ -150,8 +163,13 @@ def go_live(
             expected = _expected(after, _services(generation), log, mark, edges, known.places)
             failed += fatal_since(replace(expected, faults=known.faults))
         unable = isinstance(error, OSError) and error.errno in _OF_HOST and not failed[1:]
-        unread = unable and not reached and master is not None and postfix.running(before) == master
-        return Verified(after, tuple(known.places.of_all(failed)), unable=unable, unread=unread)
+        runs = postfix.running(before)
+        unread = unable and not reached and master is not None and runs == master
+        ended = step is Activation.RELOAD and runs is None and not failed[1:]  # and could not be told to reload
+        if ended and _stopped(before, edges.host):
+            return _stopped_meanwhile(after)
+        findings = tuple(known.places.of_all(failed))
+        return Verified(after, findings, silent=ended and not unable, unable=unable, unread=unread)
 
 
 def let_go(old: frozenset[int], instance: postfix.Instance, services: int) -> None:
@@ -188,12 +206,14 @@ def probe(edges: Edges) -> tuple[Finding, ...]:
     return verify(replace(_as_it_runs(live, instance, edges), settle=0)).findings
 
 
-def _stopped_meanwhile(instance: postfix.Instance) -> Finding:
-    return Finding(
+def _stopped_meanwhile(instance: postfix.Instance) -> Verified:
+    """Return that nothing is known of a Postfix which stays stopped."""
+    finding = Finding(
         rule="stopped-meanwhile", where=Where(str(instance.pid_file)), subject="postfix",
         text="an administrator stopped Postfix while it was being verified",
         severity=Severity.WARNING, lasting=False,
     )  # fmt: skip
+    return Verified(instance, (finding,))
 
 
 def ask_for_mail(edges: Edges) -> Verified:

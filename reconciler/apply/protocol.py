@@ -64,7 +64,8 @@ def apply(order: Order, edges: Edges, stage: Stage | None = None) -> Outcome:
         doubts = companions.provide(before, after, order.origin, edges)
         if errors_in(doubts):
             return _undo(_Undo(before, after, Activation.NOTHING, silent, known), doubts, edges)
-        verified = _swap(after, step, instance, known, edges)
+        edges.say(f"swap and {step.value}" if step is not Activation.NOTHING else "swap")
+        verified = go_live(after, step, instance, edges, known)
         verified = replace(verified, findings=tuple(order.allow(list(verified.findings))))
         if errors_in(verified.findings):
             if live_path(generations) != before.path:
@@ -100,17 +101,6 @@ def _placed(order: Order, before: Generation, staged: Staged, edges: Edges) -> G
             edges.host.remove(made)
         raise
     return after
-
-
-def _swap(after: Generation, step: Activation, instance: postfix.Instance, known: Witness, edges: Edges) -> Verified:
-    """Make the generation live, and verify it."""
-    edges.say(f"swap and {step.value}" if step is not Activation.NOTHING else "swap")
-    verified = go_live(after, step, instance, edges, known)
-    # A service that died under the old configuration may be throttled; a master that dies of the new one logs why.
-    if verified.silent and (step is Activation.RELOAD or verified.died):
-        edges.say("restart: Postfix does not answer and logs no reason")
-        verified = replace(go_live(after, Activation.RESTART, verified.instance, edges, known), unread=False)
-    return verified
 
 
 def _undisturbed(order: Order, edges: Edges, stage: Stage | None) -> Staged:

@@ -39,8 +39,9 @@ _FAMILIES = {"ipv4": socket.AF_INET, "ipv6": socket.AF_INET6}
 class Expected:
     """The state that is expected after an activation.
 
-    *since* is facts.boot_clock() right before it, and *mark* the mail log's place; *ports* maps names to TCP ports;
-    *settle* is how long the master must live, *patience* how long a service may take to answer, *tries* times. *asked*
+    *since* is facts.boot_clock() right before it, and *mark* the mail log's place; *ports* maps names to TCP ports.
+    *master* is the process that must live to the end, zero if there is none, and None if that is not looked at.
+    *settle* is how long it must live at least, *patience* how long a service may take to answer, *tries* times. *asked*
     is what listeners are asked, and *before* what they answered before the activation; None if not known. *hand_in*
     tries to hand in mail as a program of this host. *confirmed*: refusals are intended. *old* are the daemons that ran
     before the activation, and *faults* the fatal errors that were logged then. *place* returns where a person writes a
@@ -55,6 +56,7 @@ class Expected:
     mark: Mark
     since: float
     settle: float
+    master: int | None = None
     patience: float = PATIENCE
     tries: int = 2
     asked: Asked = NOTHING_ASKED

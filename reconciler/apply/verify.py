@@ -26,7 +26,7 @@ from reconciler.apply.targets import started
 from reconciler.host import facts
 from reconciler.host.programs import postconf, postfix
 from reconciler.host.programs.vocabulary import quotable
-from reconciler.model import Finding, Severity, Where, in_tls, taking_mail
+from reconciler.model import MASTER, Finding, Severity, Where, in_tls, taking_mail
 from reconciler.model.past import PastOfEach
 from reconciler.postfix.log import fatal_lines, since_activation, steady, warning_lines
 from reconciler.postfix.replies import Meaning, meaning
@@ -77,12 +77,14 @@ def verify(expected: Expected) -> Verified:
     daemons: set[int] | None = set() if expected.log.forgeable else None
     with Conversations(expected) as conversations:
         unsent = expected.hand_in()
-        death = _death(expected, daemons)
+        death = _early_death(expected, daemons)
         logged = _fatal(expected, daemons)
         # A silent service has much time, unless it died. What else is logged may come of a dialogue that goes on.
         while not (death or logged or conversations.over(_LOOK)):
+            death = _death(expected)
             logged = [one for one in _fatal(expected, daemons) if _DIED in one.text]
-        visits = conversations.visits(wait=False)
+        death = death or _death(expected)
+        visits = [] if death else conversations.visits(wait=False)  # without a master, no answer tells anything
         problems = [visit.problem for visit in visits if visit.problem and not _failed_before(visit, expected)]
         if not death and not logged and not problems:
             logged = _fatal(expected, daemons)  # the dialogues may have caused a service to log an error
@@ -95,7 +97,9 @@ def verify(expected: Expected) -> Verified:
     # A service that was silent before counts as well: master(8) throttles it, so that no reload alone can repair it. It
     # says so after the reload, too, of a process that had begun before.
     failing = [visit.problem for visit in visits if visit.problem]
-    explained = any(not _OF_BEFORE.search(one.text) for one in logged)
+    # What others than the master log says nothing about its end.
+    telling = [one for one in logged if one.subject == MASTER] if death else logged
+    explained = any(not _OF_BEFORE.search(one.text) for one in telling)
     silent = bool(failing or death or logged) and not explained
     silent = silent and all(_may_be_throttled(problem, expected) for problem in failing)
     told = "" if death else _told(answers, visits)
@@ -128,16 +132,23 @@ def working(expected: Expected) -> frozenset[str]:
     return frozenset({key for key, _ in found} | {*map(in_tls, showing)} | {*map(taking_mail, taking)})
 
 
-def _death(expected: Expected, daemons: set[int] | None) -> list[Finding]:
+def _early_death(expected: Expected, daemons: set[int] | None) -> list[Finding]:
     """Wait until the master has lived for the settle time, or is dead; meanwhile, collect its *daemons*."""
     start = time.monotonic()
     while (now := time.monotonic() - start) < expected.settle:
-        if postfix.running(expected.instance) is None:
-            text = f"master died {facts.boot_clock() - expected.since:.1f} s after the activation"
-            return [Finding(rule="master-died", where=_main(expected), text=text, subject="master", lasting=False)]
+        if death := _death(expected):
+            return death
         _collect(daemons, expected)
         time.sleep(min(POLL, expected.settle - now))
     return []
+
+
+def _death(expected: Expected) -> list[Finding]:
+    """Return that the master has ended, also if another one was started since; nothing while it lives."""
+    if expected.master is None or postfix.running(expected.instance) == expected.master:
+        return []
+    text = f"master died {facts.boot_clock() - expected.since:.1f} s after the activation"
+    return [Finding(rule="master-died", where=_main(expected), text=text, subject=MASTER, lasting=False)]
 
 
 # ---- compared with before --------------------------------------------------------------------------------------------

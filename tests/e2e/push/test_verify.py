@@ -26,11 +26,12 @@ instance = postfix.live(host, directory)
 log = open_log(host, instance.values)
 mark, since = log.mark(), facts.boot_clock()
 exec(sys.argv[1])
+master = postfix.last_pid(instance)
 known = facts.gather(host, Settings(host="mx1", config_directory=directory))
 services, _ = read_master((directory / "master.cf").read_text(), "master.cf")
 expected = Expected(
     instance=postfix.live(host, directory), services=tuple(services), addresses=known.addresses, ports=known.ports,
-    log=log, mark=mark, since=since, settle=1.5, patience=3,
+    log=log, mark=mark, since=since, settle=1.5, master=master, patience=3,
 )
 seen = verify(expected)
 print(json.dumps([[(one.rule, one.where.line, one.text) for one in seen.findings], seen.died, seen.silent]))

@@ -182,7 +182,7 @@ def test_the_last_line_of_a_master_that_died_is_waited_for(tmp_path: Path) -> No
     seen = verify(
         Expected(
             instance=Instance(Path("/etc/postfix"), values), services=(), addresses=(), ports={},
-            log=LogFile(log), mark=LogFile(log).mark(), since=0, settle=1, patience=PATIENCE,
+            log=LogFile(log), mark=LogFile(log).mark(), since=0, settle=1, master=7, patience=PATIENCE,
         )
     )  # fmt: skip
 
@@ -190,6 +190,16 @@ def test_the_last_line_of_a_master_that_died_is_waited_for(tmp_path: Path) -> No
     assert seen.died
     assert [one.rule for one in seen.findings] == ["master-died", "fatal-in-log"]
     assert "port 2599" in seen.findings[1].text
+
+
+def test_a_master_that_ends_after_the_settle_time_ends_the_verification_and_answers_count_for_nothing() -> None:
+    with listening(keep_silent) as port:
+        values = {**expected_on(port).instance.values, "process_id_directory": "pid"}
+        instance = Instance(Path("/etc/postfix"), values)
+        seen = verify(replace(expected_on(port), instance=instance, master=7, patience=600))
+    assert [one.rule for one in seen.findings] == ["master-died"]
+    assert seen.died
+    assert seen.silent
 
 
 def test_what_a_daemon_of_before_logs_is_not_of_the_commit(tmp_path: Path) -> None:
