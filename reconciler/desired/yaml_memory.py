@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 _MOST = 20_000
 _LARGEST = 4096  # bytes of a document that is kept
+_WITHOUT_REFERENCES = 2  # a version of marshal's format in which equal values have the same bytes
 _LIST, _BRACKETED, _SECRET = "list", "bracketed", "secret"
 
 
@@ -42,6 +43,8 @@ class KnownEntry(NamedTuple):
 
 
 _kept: Past[KnownEntry] = Past(_MOST)
+_alike: Past[bytes] = Past(256)
+"""Packed places, which are the same in files that were written alike."""
 
 
 def read(path: str, file: File, findings: list[Finding], budget: Budget) -> Document:
@@ -74,7 +77,8 @@ def keep_valid(section: str, file: File, value: object) -> KnownEntry | None:
     known = _kept.used(file.digest)
     if known and not known.section:
         _, places, _ = marshal.loads(known.packed)  # noqa: S302 - from _packed() alone
-        known = known._replace(packed=marshal.dumps(places), section=section, value=value)
+        packed = _alike.shared(marshal.dumps(places, _WITHOUT_REFERENCES))
+        known = known._replace(packed=packed, section=section, value=value)
         _kept.keep(file.digest, known)
     return known if known and known.section == section else None
 

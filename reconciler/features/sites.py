@@ -44,6 +44,7 @@ from reconciler.model import (
     warning_at,
 )
 from reconciler.model.past import PastInAPass, PastOfEach
+from reconciler.postfix.plain_options import packed
 from reconciler.postfix.scopes import Scope
 
 if TYPE_CHECKING:
@@ -211,7 +212,7 @@ def _delivered(desired: Desired, facts: Facts) -> list[_Made]:
     sites = sites_in(desired)
     # What was not read from a file that is known has other places each time.
     origins = [origin or object() for origin in desired.origins(SECTION, sites)]
-    made = _made.of_rows(([*sites], [*sites.values()], origins), (is_enforced, is_wrapped), make) if sites else ()
+    made = _made.of_rows(([*sites], [*sites.values()], origins), (is_enforced, is_wrapped), make)
     return list(filter(None, made))
 
 
@@ -228,11 +229,11 @@ def _service(name: str, delivery: Delivery, desired: Desired, *, is_enforced: bo
     where, of_address, of_helo = (
         desired.where(SECTION, name, "delivery", *path) for path in ((), ("address",), ("helo",))
     )
-    overrides = tuple(
+    overrides = [
         Parameter(option, value, of_helo if option == "smtp_helo_name" else of_address, service)
         for option, value in options.items()
-    )
-    return Service(name=service, type="unix", command="smtp", overrides=overrides, where=where)
+    ]
+    return Service(name=service, type="unix", command="smtp", overrides=packed(overrides), where=where)
 
 
 # ---- rules -----------------------------------------------------------------------------------------------------------

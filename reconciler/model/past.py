@@ -64,6 +64,12 @@ class Past(Generic[T]):
                 self._values[key] = moment, kept[1]
         return [kept and kept[1] for kept in found]
 
+    def shared(self, value: T) -> T:
+        """Return the equal value that is known, so that many have the memory of one; without one, keep this as such."""
+        if (known := self.used(value)) is None:
+            self.keep(value, known := value)
+        return known
+
     def forget(self) -> None:
         """Drop the value that was used least recently."""
         for key in list(self._values)[:1]:  # a list, because another thread may keep a value meanwhile
@@ -135,6 +141,8 @@ class PastOfEach(Generic[S, T]):
         self, columns: tuple[Sequence[Any], ...], given: tuple[object, ...], make: Callable[..., T], name: Hashable = ""
     ) -> tuple[T, ...]:
         """Return the same where each item has several parts: the first is in the first of the *columns*."""
+        if not columns[0]:
+            return ()  # and what is known of a sequence before stays
         before, was_given, values = self._past.used(name) or ((), (), ())
         if was_given != given or len(before) != len(columns):
             before, values = ((),) * len(columns), ()

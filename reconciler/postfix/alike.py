@@ -13,6 +13,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from functools import partial
+from itertools import compress
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from reconciler.model.past import Past, PastInAPass, PastOfEach
@@ -67,15 +68,15 @@ def with_alike(merged: Contribution, facts: Facts) -> Contribution:
 def _alike(merged: Contribution, facts: Facts) -> frozenset[str]:
     """Return the keys of the services of which an earlier one is like them."""
     services = merged.entries
-    names = {service.name for service in services}
+    names, keys = {service.name for service in services}, compress(merged.services, merged.services.values())
     first: set[int] = set()
     alike: list[str] = []
-    for service, kind, (_, texts) in zip(services, kinds_of(services, facts), _each(services, facts), strict=True):
+    for key, kind, (_, texts) in zip(keys, kinds_of(services, facts), _each(services, facts), strict=True):
         # One whose address or greeting is the name of a service is like no other: a value may name a service.
         if kind is None or not names.isdisjoint(texts):
             continue
         if kind in first:
-            alike.append(service.key)
+            alike.append(key)
         first.add(kind)
     return frozenset(alike)
 
@@ -118,9 +119,7 @@ def _kind(service: Service, own: ByText) -> _Kind:
     fields = (service.private, service.unprivileged, service.chroot, service.wakeup, service.maxproc)
     place = service.where.file.partition("/")[0]
     kind = place, service.command, fields, service.arguments, tuple(options)
-    if (known := _known.used(kind)) is None:
-        _known.keep(kind, known := kind)
-    return _Kind(known, tuple(texts))
+    return _Kind(_known.shared(kind), tuple(texts))
 
 
 def _is_plain(name: str, value: str, own: ByText) -> bool:

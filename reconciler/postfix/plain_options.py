@@ -1,6 +1,6 @@
-"""The options of a service of master.cf in the plain form, one on each line, made of their values when asked for.
+"""The options of a service of master.cf, made of their values when asked for; those of a file have one on each line.
 
-A file may have thousands of such services, of whose options few are asked for, and which set the same parameters: their
+There may be thousands of such services, of whose options few are asked for, and which set the same parameters: their
 values alone take a tenth of the memory. Pure. Raises nothing.
 """
 
@@ -22,10 +22,10 @@ _BETWEEN = "\n"  # which is in no value
 
 
 class _Form(NamedTuple):
-    """The parameters that options set, and the columns of their names."""
+    """The parameters that options set, and the places of their names: lines from that of the first, and columns."""
 
     names: tuple[str, ...]
-    columns: tuple[int, ...]
+    places: tuple[tuple[int, int], ...]
 
 
 _forms: Past[_Form] = Past(256)
@@ -33,7 +33,7 @@ _forms: Past[_Form] = Past(256)
 
 
 class PlainOptions(Sequence[Parameter]):
-    """Options with some *values*, in the lines of a *file* that begin at *line*."""
+    """Options with some *values* in a *file*, the first of them in *line*."""
 
     __slots__ = ("_file", "_form", "_line", "_service", "_values")
 
@@ -42,9 +42,9 @@ class PlainOptions(Sequence[Parameter]):
 
     def __iter__(self) -> Iterator[Parameter]:
         """Yield the options as they are in the file."""
-        rows = zip(self._form.names, self._form.columns, self._values.split(_BETWEEN), strict=True)
-        for line, (name, column, value) in enumerate(rows, self._line):
-            yield Parameter(name, value, Where(self._file, line, column), self._service)
+        rows = zip(self._form.names, self._form.places, self._values.split(_BETWEEN), strict=True)
+        for name, (line, column), value in rows:
+            yield Parameter(name, value, Where(self._file, self._line + line, column), self._service)
 
     def __len__(self) -> int:
         """Return how many there are."""
@@ -83,7 +83,18 @@ def plain_options(
             Parameter(sys.intern(option[1]), option[2], Where(file, number, option.start(1) + 1), service)
             for (number, _), option in zip(lines, found, strict=True)
         )
-    form = _Form(tuple(sys.intern(one[1]) for one in found), tuple(one.start(1) + 1 for one in found))
-    if (known := _forms.used(form)) is None:
-        _forms.keep(form, known := form)
-    return PlainOptions(known, _BETWEEN.join(one[2] for one in found), file, lines[0][0], service)
+    places = tuple((line, one.start(1) + 1) for line, one in enumerate(found))
+    form = _forms.shared(_Form(tuple(sys.intern(one[1]) for one in found), places))
+    return PlainOptions(form, _BETWEEN.join(one[2] for one in found), file, lines[0][0], service)
+
+
+def packed(options: Sequence[Parameter]) -> Sequence[Parameter]:
+    """Return the same options, to be made again when asked for; as they are if they differ in file or section."""
+    rest = {(one.where.file, one.section, _BETWEEN in one.value) for one in options}
+    if len(rest) != 1 or (several := rest.pop())[-1]:
+        return tuple(options)
+    file, section, _ = several
+    line = options[0].where.line
+    places = tuple((one.where.line - line, one.where.column) for one in options)
+    form = _forms.shared(_Form(tuple(one.name for one in options), places))
+    return PlainOptions(form, _BETWEEN.join(one.value for one in options), file, line, section)

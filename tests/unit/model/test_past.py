@@ -117,7 +117,7 @@ def test_of_a_sequence_only_what_was_not_in_the_one_before_is_made(sequences: li
         made = list[str]()
         past.of([items[one] for one in numbers], (), made.append)
         assert made == [items[one] for one in numbers if one not in before]
-        before = numbers
+        before = numbers or before  # an empty sequence leaves what is known of the one before it
 
 
 @given(st.lists(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 2)), unique=True), min_size=2, max_size=4))
@@ -135,7 +135,17 @@ def test_an_item_of_several_parts_is_known_by_all_of_them(sequences: list[list[t
         columns = [first[one] for one, _ in numbers], [second[other] for _, other in numbers]
         assert past.of_rows(columns, (), make) == tuple(f"first {one}, second {other}" for one, other in numbers)
         assert made == [f"first {one}, second {other}" for one, other in numbers if (one, other) not in before]
-        before = numbers
+        before = numbers or before
+
+
+def test_of_equal_values_the_first_is_shared() -> None:
+    past, first, other = Past[tuple[int, ...]](2), (1, 2), tuple(range(1, 3))
+    assert first is not other
+    assert past.shared(first) is first
+    assert past.shared(other) is first
+    assert past.shared((3,)) == (3,)
+    assert past.shared((4,)) == (4,)
+    assert past.shared(other) is other, "two others were used since"
 
 
 def test_items_that_are_equal_but_not_the_same_are_made_anew() -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from reconciler.model import Parameter, Where
-from reconciler.postfix.plain_options import PlainOptions, plain_options
+from reconciler.postfix.plain_options import PlainOptions, packed, plain_options
 from reconciler.postfix.syntax import read_master
 
 OPTIONS = ["    -o smtp_helo_name=a.test", "\t-o  smtp_bind_address=192.0.2.1 ", "  -o syslog_name="]
@@ -32,6 +33,17 @@ def test_they_are_the_same_whenever_they_are_made() -> None:
     assert (hash(later), repr(later), len(later)) == (hash(now), repr(now), 3)
     assert (later[1], later[1:], later[0] in later) == (now[1], now[1:], True)
     assert later == made(lines, later=True) != made(list(enumerate(OPTIONS, 8)), later=True)
+
+
+def test_those_that_a_feature_makes_are_packed_unless_they_differ_in_file_or_section() -> None:
+    helo = Parameter("smtp_helo_name", "a.test", Where("sites/site1/site.yaml", 4, 7), "site1-out")
+    tag = Parameter("syslog_name", "postfix/site1-out", Where("sites/site1/site.yaml", 3, 3), "site1-out")
+    later = packed([helo, tag])
+    assert isinstance(later, PlainOptions)
+    assert tuple(later) == (helo, tag)
+    for other in (replace(tag, section=""), replace(tag, where=Where("mail.yaml", 3, 3)), replace(tag, value="a\nb")):
+        assert packed([helo, other]) == (helo, other)
+    assert packed([]) == ()
 
 
 @pytest.mark.parametrize("option", ["    -o a={b c}", "    -v", "    -o a = b", "    -o a=b c"])
