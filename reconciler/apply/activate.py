@@ -18,9 +18,10 @@ from reconciler.apply.questions import questions
 from reconciler.apply.targets import NOTHING_ASKED, Expected, Fault
 from reconciler.apply.verify import LOG_DELAY, Verified, fatal_since, faults_before, listen, verify, working
 from reconciler.host import addresses
-from reconciler.host.facts import boot_clock, ports
+from reconciler.host.facts import ports
 from reconciler.host.log_times import logged_at
 from reconciler.host.maillog import open_log
+from reconciler.host.processes import boot_clock
 from reconciler.host.programs import postconf, postfix
 from reconciler.model import MASTER, Activation, Finding, Severity, Where, errors_in, taking_mail
 from reconciler.model.errors import ReconcilerError

@@ -11,7 +11,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from reconciler.host.facts import on_boot_clock, process_started
+from reconciler.host import processes
 from reconciler.host.programs import daemons
 from reconciler.model import reading
 
@@ -24,7 +24,7 @@ def at_work(master: int, files: Collection[str]) -> frozenset[str]:
 
     A file may be a table with its type in front. The texts are those of Finding.starts.
     """
-    began = {name: process_started(pid) for pid, name in daemons.names_of(master).items()} if files else {}
+    began = {name: processes.started(pid) for pid, name in daemons.names_of(master).items()} if files else {}
     found = set()
     for file in files:
         gone = _changed(Path(file[file.find("/") :])) if "/" in file else None
@@ -36,7 +36,7 @@ def _changed(path: Path) -> float | None:
     """Return when the nearest folder above that exists was changed last, in seconds since boot."""
     for folder in path.parents:
         try:
-            return on_boot_clock(folder.stat().st_mtime)
+            return processes.on_boot_clock(folder.stat().st_mtime)
         except OSError:
             continue
     return None

@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from reconciler.host.facts import TICK, on_boot_clock, process_started
+from reconciler.host import processes
 from reconciler.host.programs import daemons, postfix
 from reconciler.model import Finding, Severity, Where, errors_in
 from reconciler.model.errors import ReconcilerError
@@ -98,9 +98,9 @@ def revive(edges: Edges, *, paused: bool) -> tuple[list[str], str]:
 def _asking(instance: postfix.Instance, link: Path) -> list[int]:
     """Return the processes of Postfix that take mail and began before the last swap, whose time is that of *link*."""
     master = postfix.running(instance)
-    since = on_boot_clock(link.lstat().st_mtime)
+    since = processes.on_boot_clock(link.lstat().st_mtime)
     taking = daemons.of(master, _ASKING) if master else []
-    return [pid for pid in taking if (process_started(pid) or since) + TICK <= since]
+    return [pid for pid in taking if (processes.started(pid) or since) + processes.TICK <= since]
 
 
 def _folder(name: str, edges: Edges) -> Where:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from reconciler.apply.compare import Said
-from reconciler.host import facts
+from reconciler.host import facts, processes
 from reconciler.postfix.replies import Meaning, is_about_client, meaning
 from reconciler.rehearsal.inside.smtp_client import handshake_failure
 
@@ -186,8 +186,8 @@ def _must_be_newer(client: SmtpClient, since: float, old: frozenset[int]) -> Non
     if not since:
         return
     pid = facts.owner_of_connection(client.socket.getsockname()[:2], client.socket.getpeername()[:2])
-    started = facts.process_started(pid) if pid else None
-    if started is not None and (started + facts.TICK <= since or (pid in old and started <= since)):
+    started = processes.started(pid) if pid else None
+    if started is not None and (started + processes.TICK <= since or (pid in old and started <= since)):
         raise NotYet("only a process from before the activation answers")
 
 

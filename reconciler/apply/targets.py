@@ -39,7 +39,7 @@ _FAMILIES = {"ipv4": socket.AF_INET, "ipv6": socket.AF_INET6}
 class Expected:
     """The state that is expected after an activation.
 
-    *since* is facts.boot_clock() right before it, and *mark* the mail log's place; *ports* maps names to TCP ports.
+    *since* is processes.boot_clock() right before it, and *mark* the mail log's place; *ports* maps names to TCP ports.
     *master* is the process that must live to the end, zero if there is none, and None if that is not looked at.
     *settle* is how long it must live at least, *patience* how long a service may take to answer, *tries* times. *asked*
     is what listeners are asked, and *before* what they answered before the activation; None if not known. *hand_in*

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 from reconciler.apply.compare import AS_BEFORE, WAITS, MailAnswers, compare, summary
 from reconciler.apply.conversations import POLL, Conversations, answers_of
 from reconciler.apply.targets import started
-from reconciler.host import facts
+from reconciler.host import processes
 from reconciler.host.programs import postconf, postfix
 from reconciler.host.programs.vocabulary import quotable
 from reconciler.model import MASTER, Finding, Severity, Where, in_tls, taking_mail
@@ -147,7 +147,7 @@ def _death(expected: Expected) -> list[Finding]:
     """Return that the master has ended, also if another one was started since; nothing while it lives."""
     if expected.master is None or postfix.running(expected.instance) == expected.master:
         return []
-    text = f"master died {facts.boot_clock() - expected.since:.1f} s after the activation"
+    text = f"master died {processes.boot_clock() - expected.since:.1f} s after the activation"
     return [Finding(rule="master-died", where=_main(expected), text=text, subject=MASTER, lasting=False)]
 
 

@@ -1,4 +1,4 @@
-"""Gather the facts of this host; the only importer of psutil, with the other look-ups of processes and sockets.
+"""Gather the facts of this host, with the owners of its sockets.
 
 Promises: gather() changes nothing and needs no working main.cf. The facts of the installed package are read once and
 kept while postconf and dynamicmaps.cf stay the same (and the host's name and addresses, which some defaults contain).
@@ -8,7 +8,6 @@ look-ups 2 s. Raises CommandFailed when postconf fails, OSError as the kernel gi
 
 Known limits: a queue_directory that main.cf composes of $names is not found, so that no socket counts as ours. Users of
 a directory service that does not list them are missing. A listener whose owner is not visible has no program name.
-Process times are exact to a hundredth of a second.
 """
 
 from __future__ import annotations
@@ -17,22 +16,28 @@ import functools
 import grp
 import os
 import pwd
-import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-import psutil
-
-from reconciler.host import accesses, addresses, certificates, lookups, other_instances, places, reachable, sockets
+from reconciler.host import (
+    accesses,
+    addresses,
+    certificates,
+    lookups,
+    other_instances,
+    places,
+    processes,
+    reachable,
+    sockets,
+)
 from reconciler.host.dns import resolver
 from reconciler.host.programs import PROGRAMS, binaries, postconf, postfix
 from reconciler.model import Facts, Listener, Mentioned, Pem
-from reconciler.model.ascii_text import SPACE, split_lines, split_words
+from reconciler.model.ascii_text import split_lines, split_words
 from reconciler.postfix.installed_words import WORDS
 from reconciler.postfix.syntax import read_main
 
@@ -51,10 +56,8 @@ NOTHING = Mentioned()
 SERVICES = Path("/etc/services")
 RESERVED = ("/etc/reconciler",)
 DPKG_STATUS = Path("/var/lib/dpkg/status")
-_TICKS, _MANY_FILES = os.sysconf("SC_CLK_TCK"), 1000
+_MANY_FILES = 1000
 _MASTER, _LEFT = "master", "left by a master"
-TICK = 1 / _TICKS
-"""The kernel's resolution of process start times, in seconds."""
 
 
 def gather(
@@ -291,20 +294,17 @@ def _held(master: int, listening: frozenset[int]) -> frozenset[int]:
 def _owners(inodes: frozenset[int]) -> dict[int, str]:
     """Return the programs that hold these sockets; scans all processes, and only if the listeners changed."""
     owners: dict[int, str] = {}
-    for pid in psutil.pids() if inodes else ():
-        if held := sockets.held(pid) & inodes:
-            with suppress(psutil.NoSuchProcess):  # ended meanwhile
-                owners |= dict.fromkeys(held, _program(psutil.Process(pid)))
+    for pid in processes.running() if inodes else ():
+        if (held := sockets.held(pid) & inodes) and (program := _program(pid)):  # else it ended meanwhile
+            owners |= dict.fromkeys(held, program)
     return owners
 
 
-def _program(process: psutil.Process) -> str:
+def _program(pid: int) -> str:
     """Return the name of a program; that of its master for a server of Postfix's, or _LEFT if that has died."""
-    name = process.name()
-    with suppress(psutil.AccessDenied):
-        if name != _MASTER and Path(process.exe()).parent.joinpath("postfix-script").exists():  # a daemon
-            above = process.parent()
-            return _MASTER if above and above.name() == _MASTER else _LEFT
+    name, program = processes.name_of(pid), processes.program_of(pid)
+    if name != _MASTER and program and program.with_name("postfix-script").exists():  # a daemon
+        return _MASTER if processes.name_of(processes.parent_of(pid) or 0) == _MASTER else _LEFT
     return name
 
 
@@ -328,33 +328,6 @@ def _master(directory: Path, defaults: Mapping[str, str]) -> int | None:
     return postfix.running(postfix.Instance(directory, values))
 
 
-# ---- processes -------------------------------------------------------------------------------------------------------
-
-
-def on_boot_clock(at: float) -> float:
-    """Return a time of the real clock, such as a file's, in the seconds of boot_clock()."""
-    return boot_clock() - (time.time() - at)
-
-
-def boot_clock() -> float:
-    """Return the current time on the clock of process_started()."""
-    return time.clock_gettime(time.CLOCK_BOOTTIME)
-
-
-def boot_id() -> str:
-    """Return the identifier of the boot that boot_clock() counts from."""
-    return Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip(SPACE)
-
-
-def process_started(pid: int) -> float | None:
-    """Return a process's start in seconds since boot, rounded down to a hundredth; None if it does not exist."""
-    try:
-        text = Path(f"/proc/{pid}/stat").read_text("utf-8", "replace")
-    except (FileNotFoundError, ProcessLookupError):
-        return None
-    return int(split_words(text.rpartition(")")[2])[19]) / _TICKS
-
-
 def owner_of_connection(local: SocketAddress, remote: SocketAddress) -> int | None:
     """Return the process at the other end of our own connection from *local*, our end, to *remote*.
 
@@ -366,5 +339,5 @@ def owner_of_connection(local: SocketAddress, remote: SocketAddress) -> int | No
     )
     if not inode:
         return None
-    pids = sorted(psutil.pids(), key=lambda pid: (sockets.count(pid) > _MANY_FILES, -pid))
+    pids = sorted(processes.running(), key=lambda pid: (sockets.count(pid) > _MANY_FILES, -pid))
     return next((pid for pid in pids if inode in sockets.held(pid)), None)

@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from reconciler.host import facts
+from reconciler.host import processes
 from reconciler.host.maillog import open_log
 from reconciler.model import RolledBack
 from reconciler.model.phase import Clock, Refusing, carried_on, failed, on_probation, probation_of
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 def clock() -> Clock:
     """Return the current time on the clock that a probation uses."""
-    return Clock(facts.boot_id(), facts.boot_clock())
+    return Clock(processes.boot_id(), processes.boot_clock())
 
 
 def mark(edges: Edges) -> Mark:

@@ -23,7 +23,6 @@ DOORS = {
     "cryptography": {"host/pem.py"},
     "dns": {"features/dns/rdata.py", "host/dns/"},
     "jinja2": {"features/dns/template.py", "trees/render.py"},
-    "psutil": {"host/facts.py"},
     "pydantic": {"desired/flows.py", "desired/load.py", "features/", "host/facts_file.py"},
     "pydantic_core": {"desired/flows.py", "features/"},
     "pygit2": {"repository/libgit2.py"},

@@ -16,8 +16,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from reconciler.host import sockets
-from reconciler.model.ascii_text import SPACE, split_words
+from reconciler.host import processes, sockets
+from reconciler.model.ascii_text import split_words
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -51,11 +51,7 @@ def of(master: int, names: Collection[str] = ()) -> list[int]:
 
 def names_of(master: int) -> dict[int, str]:
     """Return the processes that run for that master, with the names of their programs."""
-    names = {}
-    for pid in of(master):
-        with suppress(OSError):
-            names[pid] = Path(f"/proc/{pid}/comm").read_text("utf-8", "replace").strip(SPACE)
-    return names
+    return {pid: name for pid in of(master) if (name := processes.name_of(pid))}
 
 
 def _in_group(stat: Path, group: int, names: Collection[str]) -> bool:
@@ -93,6 +89,7 @@ def _listening(master: int) -> list[int]:
 
 def _runs(pid: int, programs: Path) -> bool:
     try:
-        return Path(f"/proc/{pid}/exe").readlink().parent.samefile(programs)
+        program = processes.program_of(pid)
+        return program is not None and program.parent.samefile(programs)
     except OSError:
         return False

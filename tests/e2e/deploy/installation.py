@@ -33,6 +33,7 @@ PROGRAM = (
 PYTHON_OF_DEBIAN_13 = "3.13"
 UNCOMPRESSED = {"DPKG_DEB_COMPRESSOR_TYPE": "none"}  # which only takes time
 # Every file, folder and link that must stay as it is, with mode, owner, size and time.
+_LOCK = CHECKOUT / "deploy" / "requirements.lock"
 LISTING = (
     "find", "/etc", "/var/spool/postfix", "/var/lib/postfix", "/var/tmp", "/var/backups", "/srv", "/opt",
     "-mindepth", "1",
@@ -43,7 +44,7 @@ LISTING = (
 @pytest.fixture(scope="session")
 def wheels() -> str:
     """Return a folder with all that pip needs for deploy/install: a throw-away host has no way out to fetch it."""
-    return _fetched("").as_uri()
+    return fetched(_LOCK.read_bytes()).as_uri()
 
 
 @pytest.fixture(scope="session")
@@ -51,7 +52,7 @@ def package(wheels: str) -> Path:
     """Return the Debian package that deploy/package builds, once for all processes of a run of tests."""
     with kept("deploy/package") as copy:
         if not copy.text:
-            links = f"{wheels} {_fetched(PYTHON_OF_DEBIAN_13).as_uri()}"
+            links = f"{wheels} {fetched(_LOCK.read_bytes(), PYTHON_OF_DEBIAN_13).as_uri()}"
             env = os.environ | {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": links, **UNCOMPRESSED}
             build = (CHECKOUT / "deploy/package", "--output", copy.file)
             built = subprocess.run(build, env=env, capture_output=True, text=True, check=False, timeout=300)
@@ -60,17 +61,18 @@ def package(wheels: str) -> Path:
         return Path(copy.text)
 
 
-def _fetched(python: str) -> Path:
-    """Return a folder with the wheels that are pinned, for this Python or another version of it."""
-    lock = CHECKOUT / "deploy" / "requirements.lock"
-    name = hashlib.sha256(lock.read_bytes()).hexdigest()[:16] + python
+def fetched(lock: bytes, python: str = "") -> Path:
+    """Return a folder with the wheels that a lock file pins, for this Python or another version of it."""
+    name = hashlib.sha256(lock).hexdigest()[:16] + python
     folder = Path(sys.prefix) / "wheels" / name
     folder.mkdir(parents=True, exist_ok=True)
+    requirements = folder / "requirements.lock"
     with (folder / "lock").open("w") as stream:
         fcntl.flock(stream, fcntl.LOCK_EX)  # another process may want the same
         if not (folder / "complete").exists():
+            requirements.write_bytes(lock)
             pip = (sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps")
-            pinned = ("--require-hashes", "--only-binary", ":all:", "--requirement", lock)
+            pinned = ("--require-hashes", "--only-binary", ":all:", "--requirement", requirements)
             other = ("--implementation", "cp", "--python-version", python) if python else ()
             subprocess.run([*pip, *pinned, *other, "--dest", folder], check=True, timeout=300)
             (folder / "complete").touch()

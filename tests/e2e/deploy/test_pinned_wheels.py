@@ -15,24 +15,24 @@ if TYPE_CHECKING:
 
 __all__ = ["wheels"]
 
-REFUSED = "refused, nothing was installed: another file than the lock file pins:\n    psutil=="
+REFUSED = "refused, nothing was installed: another file than the lock file pins:\n    watchdog=="
 TAMPER = r"""
-    mkdir -p "$2" && cp "$1"/*.whl "$2" && cd "$2" && "$3" - psutil-*.whl <<'PYTHON'
+    mkdir -p "$2" && cp "$1"/*.whl "$2" && cd "$2" && "$3" - watchdog-*.whl <<'PYTHON'
 import sys, zipfile
 with zipfile.ZipFile(sys.argv[1], "a") as wheel:
-    wheel.writestr("psutil/tampered.py", "")
+    wheel.writestr("watchdog/tampered.py", "")
 PYTHON"""
 # As if the checkout pinned another version than the one that is installed.
 OUTDATE = r"""
     cd /opt/reconciler && : >stamp && cd lib/python3.*/site-packages &&
-    sed -i 's/^Version: .*/Version: 5.9.1/' psutil-*.dist-info/METADATA &&
-    mv psutil-*.dist-info psutil-5.9.1.dist-info"""
+    sed -i 's/^Version: .*/Version: 5.9.1/' watchdog-*.dist-info/METADATA &&
+    mv watchdog-*.dist-info watchdog-5.9.1.dist-info"""
 INSTALLED = ("find", "/opt/reconciler", "-name", "__pycache__", "-prune", "-o", "-printf", r"%p %s %T@\n")
 
 
 @pytest.fixture
 def tampered(host: Host, wheels: str) -> str:
-    """Return a folder of wheels where the one of psutil has a file more."""
+    """Return a folder of wheels where the one of watchdog has a file more."""
     folder = "/tmp/tampered"
     host.run("bash", "-c", TAMPER, "tamper", wheels.removeprefix("file://"), folder, sys.executable)
     return f"file://{folder}"

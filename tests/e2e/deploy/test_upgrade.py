@@ -8,12 +8,13 @@ from __future__ import annotations
 import base64
 import gzip
 import json
+import re
 import subprocess
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.e2e.deploy.installation import install, master, wheels
+from tests.e2e.deploy.installation import fetched, install, master, wheels
 from tests.e2e.deploy.test_deploy import CLONE, banner, clone, delivered, push, send, shown
 from tests.e2e.hosts import CHECKOUT, Host, HostError
 
@@ -52,6 +53,14 @@ def earlier_version() -> str:
     return base64.b64encode(gzip.compress(archived.stdout)).decode()
 
 
+def needed_then() -> str:
+    """Return a folder with the wheel that the earlier version needs, and this one only for its tests."""
+    lock = (CHECKOUT / "tests" / "requirements.lock").read_bytes()
+    pinned = re.search(rb"^psutil==.*\n(?:    .*\n)+", lock, re.MULTILINE)
+    assert pinned
+    return fetched(pinned[0]).as_uri()
+
+
 def records(host: Host, *command: str) -> list[dict[str, Any]]:
     """Return the lines of JSON that a command of reconciler's prints."""
     return [json.loads(line) for line in host.run("reconciler", *command, "--json", check=False).stdout.splitlines()]
@@ -63,7 +72,7 @@ def host(wheels: str) -> Iterator[Host]:
     with Host(systemd=True, postfix=True) as made:
         made.write(OVERRIDE, OWN)
         made.run("bash", "-c", f"mkdir {EARLIER} && base64 -d | tar -xz -C {EARLIER}", input=earlier_version())
-        env = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": wheels}
+        env = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": f"{wheels} {needed_then()}"}
         made.run(f"{EARLIER}/deploy/install", "--yes", env=env, timeout=180)
         clone(made)
         yield made

@@ -12,7 +12,7 @@ from tests.e2e.hosts import CHECKOUT, Host
 SCRIPT = """
 import json, sys
 from pathlib import Path
-from reconciler.host import facts
+from reconciler.host import facts, processes
 from reconciler.host.effects import Host
 from reconciler.host.maillog import open_log
 from reconciler.host.programs import postfix
@@ -24,7 +24,7 @@ from reconciler.apply.verify import verify
 host, directory = Host(), Path("/etc/postfix")
 instance = postfix.live(host, directory)
 log = open_log(host, instance.values)
-mark, since = log.mark(), facts.boot_clock()
+mark, since = log.mark(), processes.boot_clock()
 exec(sys.argv[1])
 master = postfix.last_pid(instance)
 known = facts.gather(host, Settings(host="mx1", config_directory=directory))

@@ -11,7 +11,7 @@ import pytest
 
 from reconciler.apply.dialogue import Hangs, Heard, NotYet, Speaker, Wrong
 from reconciler.apply.patience import Thinking
-from reconciler.host import facts
+from reconciler.host import facts, processes
 from reconciler.rehearsal.inside.smtp_client import SmtpClient
 
 OK, DENIED = "250 2.1.5 Ok", "554 5.7.1 <x@other.test>: Relay access denied"
@@ -121,7 +121,7 @@ def test_only_a_process_that_has_read_the_new_configuration_counts(
     monkeypatch: pytest.MonkeyPatch, pid: int | None, started: float, counts: bool
 ) -> None:
     monkeypatch.setattr(facts, "owner_of_connection", lambda *_: pid)
-    monkeypatch.setattr(facts, "process_started", lambda _: started)
+    monkeypatch.setattr(processes, "started", lambda _: started)
     speaker = Speaker("127.0.0.1", lambda _: "", since=100.001, old=frozenset({PID}), senders=(), recipients={})
     near, far = socket.socketpair()
     far.sendall(b"220 mx ESMTP\r\n")

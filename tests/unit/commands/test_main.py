@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-HEAVY = {"cryptography", "dns", "jinja2", "psutil", "pydantic", "pygit2", "pyrage", "structlog", "watchdog", "yaml"}
+HEAVY = {"cryptography", "dns", "jinja2", "pydantic", "pygit2", "pyrage", "structlog", "watchdog", "yaml"}
 UNUSED = {"reconciler.host.log", "reconciler.model.facts", "reconciler.model.outcome", "reconciler.postfix.syntax"}
 JUDGING = ("reconciler.desired", "reconciler.features.composition", "reconciler.passes.judge", "reconciler.rules")
 REPORTED = """
@@ -111,7 +111,7 @@ def test_the_status_without_a_daemon_judges_nothing(settings: Path) -> None:
 
     assert "exit status" in text
     assert "reconciler.passes.status" in packages
-    assert packages & (HEAVY - {"psutil", "pygit2"}) == set(), "it looks at the branch, at processes and addresses"
+    assert packages & (HEAVY - {"pygit2"}) == set(), "it looks at the branch"
     assert [name for name in packages if name.startswith(JUDGING)] == []
 
 

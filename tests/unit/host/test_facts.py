@@ -131,13 +131,6 @@ def test_the_other_end_of_a_connection_has_an_owner(
             assert facts.owner_of_connection(*ends) == os.getpid()
 
 
-def test_a_process_started_before_now() -> None:
-    started = facts.process_started(os.getpid())
-    assert started is not None
-    assert started < facts.boot_clock()
-    assert facts.process_started(2**22 + 1) is None
-
-
 def test_ports_are_known_by_name_and_alias(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     services = tmp_path / "services"
     services.write_text(
