@@ -219,8 +219,8 @@ class Host:
         It waits for its input, and is ended if act() does not run it.
         """
         with suppress(OSError):  # act() tells why
-            own = (*_WITH_US, *argv)
-            _of_thread.begun[own] = _start(own, is_fed=True)
+            if (own := (*_WITH_US, *argv)) not in _of_thread.begun:
+                _of_thread.begun[own] = _start(own, is_fed=True)
         try:
             yield
         finally:

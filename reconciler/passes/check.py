@@ -7,14 +7,16 @@ and permit() raise, and Unavailable, CommandFailed or OSError when the check its
 from __future__ import annotations
 
 import time
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from reconciler.apply.stage import stage_and_check
 from reconciler.model import Contribution, Desired, errors_in, listed
 from reconciler.passes.isolation import Isolation, brought_by
-from reconciler.passes.judge import LiveCommit, judge, permit, rules_now, to_rehearse
+from reconciler.passes.judge import LiveCommit, judge, may_rehearse, permit, rules_now, to_rehearse
 from reconciler.passes.understand import Understood, asked_again, right_names
+from reconciler.rehearsal.rehearse import ahead
 
 if TYPE_CHECKING:
     from reconciler.apply.edges import Edges
@@ -108,7 +110,9 @@ def check(
         live = LiveCommit(edges)
         forget(edges, memory)
         isolation = Isolation(revision, edges, live, brought_by(revision, base, edges))
-        checked = isolation.run(lambda apart: _checked(revision, edges, live, apart, stage=stage))
+        # By the time that the commit is judged, the program waits for what it is to play.
+        with ahead(edges.host) if stage and may_rehearse(edges) else nullcontext():
+            checked = isolation.run(lambda apart: _checked(revision, edges, live, apart, stage=stage))
     memory.checked = checked
     return checked
 

@@ -358,7 +358,7 @@ def to_rehearse(judged: Judged, live: LiveCommit, edges: Edges) -> Order:
     """Return the order, with the script of its rehearsal if this host can hold one."""
     confirmed = not judged.restores and _OF_REFUSALS in _trailers(judged.revision, live.generation, edges.repo)
     order = replace(judged.order, confirmed=confirmed)
-    if edges.settings.rehearsal != "on" or possible.limit(edges.host):
+    if not may_rehearse(edges):
         return order
 
     @cache  # a pass whose check is remembered plays nothing, and among thousands of services a script takes long
@@ -371,6 +371,11 @@ def to_rehearse(judged: Judged, live: LiveCommit, edges: Edges) -> Order:
         return excused(findings, _rehearsed(live, judged.revision, script().played, edges))
 
     return replace(order, rehearsal=Rehearsal(script, excuse))
+
+
+def may_rehearse(edges: Edges) -> bool:
+    """Return whether this host can hold rehearsals, and is meant to."""
+    return edges.settings.rehearsal == "on" and not possible.limit(edges.host)
 
 
 def _rehearsed(live: LiveCommit, revision: Revision, played: frozenset[str], edges: Edges) -> list[Finding]:
