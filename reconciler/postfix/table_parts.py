@@ -25,9 +25,10 @@ if TYPE_CHECKING:
     from reconciler.model import Finding, Table
 
 T = TypeVar("T")
-SMALLEST = 1 << 18
+SMALLEST = 1 << 14
 """A table of fewer bytes is one part."""
-_SIZE = 1 << 16
+_SIZE, _PARTS = 1 << 16, 64
+"""A part has at most about so many bytes, and a table of few bytes has fewer parts than that."""
 _BEGINNING = 64
 _AHEAD = 8  # parts that are looked for after one that changed
 _NEAR = 16 * _SIZE
@@ -258,7 +259,8 @@ def _next(source: bytes, place: int, before: list[_Cut], known: int) -> tuple[in
 
 def _new(source: bytes, place: int, end: int) -> Iterator[_Cut]:
     """Yield new parts from one place to another, of about one size."""
-    size = (end - place) // max((end - place) // _SIZE, 1)
+    usual = max(min(len(source) // _PARTS, _SIZE), SMALLEST // 2)
+    size = (end - place) // max((end - place) // usual, 1)
     while place < end:
         stop = source.find(b"\n", min(place + size, end) - 1, end) + 1 or end
         text = source[place:stop]

@@ -13,6 +13,7 @@ from reconciler.desired.table_files import read_tables
 from reconciler.desired.text_faults import clean
 from reconciler.model import File, Finding, Table
 from reconciler.model.past import Past
+from reconciler.postfix import table_parts
 
 ROWS = "".join(f"user{number:05}@v.example box@out.example\n" for number in range(10_000)).encode()
 PATH = "tables/virtual"
@@ -65,7 +66,7 @@ def test_its_bytes_are_there_for_who_asks_and_are_read_once() -> None:
 @pytest.mark.parametrize(
     ("path", "content"),
     [
-        (PATH, ROWS[:200_000]),
+        (PATH, ROWS[: table_parts.SMALLEST - 1]),
         (PATH, ROWS + "odd\xa0row x\n".encode()),
         (PATH, ROWS + b"<<<<<<< ours\n"),
         ("files/list", ROWS),

@@ -51,6 +51,15 @@ def table(lines: list[str], kind: str = "lmdb") -> Table:
     return Table(name="virtual", type=kind, source=source, file="tables/virtual", compiler="postmap")
 
 
+@pytest.mark.parametrize(("rows", "least", "most"), [(2500, 8 << 10, 16 << 10), (240_000, 64 << 10, 128 << 10)])
+def test_a_part_is_small_in_a_small_table(monkeypatch: pytest.MonkeyPatch, rows: int, least: int, most: int) -> None:
+    monkeypatch.setattr(table_parts, "SMALLEST", 1 << 14)
+    monkeypatch.setattr(table_parts, "_SIZE", 1 << 16)
+    many = table([f"user{number:06}@v.example box" for number in range(rows)])
+    lengths = sorted(one.length for one in parts_of(many))
+    assert least <= lengths[len(lengths) // 2] <= lengths[-1] < most
+
+
 def versions(seed: int, count: int = 30) -> Iterator[list[str]]:
     """Yield versions of a table, each of which differs a little from the one before."""
     choose = random.Random(seed)
