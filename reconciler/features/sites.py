@@ -136,7 +136,7 @@ _NONE = _Sorted({}, {})
 
 def service_of(site: str) -> str:
     """Return the name of the service that delivers the site's mail."""
-    return f"{site}-out"
+    return sys.intern(f"{site}-out")  # as those are that are read from master.cf
 
 
 def sites_in(desired: Desired) -> dict[str, Site]:

@@ -76,27 +76,39 @@ class Piece:
         return self.entries[place].line + number - self._starts[place] if place >= 0 else 1
 
 
-_forms: PastOfEach[int, str] = PastOfEach(by_value=True)
-"""By the hashes of services' texts: their forms, of which those that are alike have the very same."""
+class _Shape(NamedTuple):
+    """What is known of a service's text: its name, its lines, where it belongs, and its form.
+
+    Services that are alike have the very same form.
+    """
+
+    name: str
+    lines: int
+    number: int
+    form: str
+
+
+_shapes: PastOfEach[int, _Shape] = PastOfEach(by_value=True)
+"""By the hashes of services' texts."""
 
 
 def pieces(main: str, master: str) -> list[Piece]:
     """Return the pieces of a master.cf beside a main.cf; one, the file itself, if it is not large."""
-    entries = _entries(master)
-    if len(entries) <= WHOLE:
+    texts, before = _cut(master)
+    if len(texts) <= WHOLE:
         return [Piece([_Entry("", 1, master.removesuffix("\n"))])]
-    names = Counter(entry.name for entry in entries)
-    bare = _forms_of(entries)
+    names, lengths, numbers, bare = zip(*_shapes_of(texts, before), strict=True)
+    entries = list(map(_Entry, names, accumulate(lengths, initial=1), [before + texts[0], *texts[1:]]))
+    times = Counter(names)
     named = _named(set(names), main, "\n".join(set(bare)))  # a form has all names of parameters that its services have
     # One that a parameter names is like no other.
-    own = [entry.name + form if entry.name in named else form for entry, form in zip(entries, bare, strict=True)]
+    own = [name + form if name in named else form for name, form in zip(names, bare, strict=True)]
     # An entry may replace another of its name, which is in its piece.
-    forms = [form if names[entry.name] == 1 else entry.name for entry, form in zip(entries, own, strict=True)]
-    usual = {form for form, count in Counter(forms).items() if count > _SIZE and form not in names}
+    forms = [form if times[name] == 1 else name for name, form in zip(names, own, strict=True)]
+    usual = {form for form, count in Counter(forms).items() if count > _SIZE and form not in times}
     # Services of usual forms are apart, so that many pieces have one form.
     first, count = (_pieces_for(sum((form in usual) == is_usual for form in forms)) for is_usual in (False, True))
     found: list[list[tuple[_Entry, str]]] = [[] for _ in range(first + count)]
-    numbers = [zlib.crc32(entry.name.encode("utf-8", "surrogateescape")) for entry in entries]
     for entry, form, own_form, number in zip(entries, forms, own, numbers, strict=True):
         own_place = first + number % count if form in usual else number % first
         found[own_place].append((entry, own_form))
@@ -111,15 +123,11 @@ def _pieces_for(services: int) -> int:
     return 1 << (services // _SIZE).bit_length()
 
 
-def _entries(master: str) -> list[_Entry]:
-    """Return the services of a file in their order."""
+def _cut(master: str) -> tuple[list[str], str]:
+    """Return the texts of the services of a file in their order, and what comes before the first one."""
     texts = _NEXT.split(master.removesuffix("\n"))
-    before = texts.pop(0) if len(texts) > 1 and texts[0][:1] in ("", "#", " ", "\t", "\r", "\n") else None
-    names = [found[0] if (found := _WORD.search(text)) else "" for text in texts]
-    if before is not None:
-        texts[0] = f"{before}\n{texts[0]}"
-    lines = accumulate((text.count("\n") + 1 for text in texts), initial=1)
-    return list(map(_Entry, names, lines, texts))
+    is_before = len(texts) > 1 and texts[0][:1] in ("", "#", " ", "\t", "\r", "\n")
+    return (texts[1:], f"{texts[0]}\n") if is_before else (texts, "")
 
 
 def _named(services: set[str], main: str, master: str) -> set[str]:
@@ -153,11 +161,21 @@ def _piece(part: list[tuple[_Entry, str]]) -> Piece:
     return Piece(entries, "\n".join(sorted(set(forms)) if is_plain else [entry.text for entry in entries]))
 
 
-def _forms_of(entries: list[_Entry]) -> Sequence[str]:
-    """Return the form of each service; those that no commit changed since have it from memory."""
-    hashes = [hash(entry.text) for entry in entries]
-    by_hash = {one: entry.text for one, entry in zip(hashes, entries, strict=True)}
-    return _forms.of(hashes, (), lambda one: sys.intern(_form(by_hash[one])))
+def _shapes_of(texts: list[str], before: str) -> Sequence[_Shape]:
+    """Return the shape of each service; those that no commit changed since have it from memory.
+
+    What comes *before* the first one is part of its shape.
+    """
+    hashes = list(map(hash, texts))
+    by_hash = dict(zip(hashes, texts, strict=True))
+    first, *others = _shapes.of(hashes, (), lambda one: _shape(by_hash[one]))
+    return [first._replace(lines=first.lines + before.count("\n"), form=before + first.form), *others]
+
+
+def _shape(text: str) -> _Shape:
+    name = sys.intern(found[0]) if (found := _WORD.search(text)) else ""
+    number = zlib.crc32(name.encode("utf-8", "surrogateescape"))
+    return _Shape(name, text.count("\n") + 1, number, sys.intern(_form(text)))
 
 
 def _form(text: str) -> str:

@@ -54,7 +54,8 @@ _silent: dict[Hashable, None] = {}  # the oldest first
 def ask(host: Host, directory: Path, files: Mapping[str, str], installed: Hashable) -> list[Completed]:
     """Return what postconf says with OPTIONS, one or both, or EVALUATED; *files* are main.cf and master.cf."""
     parts = pieces(files[_MAIN], files[_MASTER])
-    on_servers = [text for text in files.values() if any(f"{server}:" in text for server in _SERVERS)]
+    texts = {files[_MAIN], *(part.form or part.text for part in parts)}  # of many services that are alike, one
+    on_servers = [text for text in texts if any(f"{server}:" in text for server in _SERVERS)]
     defined = {name for text in on_servers for name in _DEFINED.findall(text)}
     beside = (installed, os.uname().nodename, _digest(files[_MAIN]), _definitions(directory, defined))
     if len(parts) == 1:

@@ -19,6 +19,7 @@ import ctypes
 import os
 import stat
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -68,7 +69,8 @@ def build(request: Request) -> Built:
     """Make the root that the request describes, and move into it; nothing of the old one stays in reach."""
     room, candidate = request["play"]["room"], request["candidate"]
     laid.mount("none", Path("/"), flags=laid.REC | laid.PRIVATE)
-    sockets = _sockets()  # read from /proc, which the room covers
+    # The room covers /proc, where thousands of sockets take the kernel some milliseconds.
+    sockets = ThreadPoolExecutor(1).submit(_sockets, os.open("/proc/1/net/unix", os.O_RDONLY))
     named = _Named(room, candidate, request["stand_ins"])
     data = shown.find(room["parameters"]["data_directory"])
     caches = [shown.find(name) for name in room["folders_of_caches"]]
@@ -87,7 +89,7 @@ def build(request: Request) -> Built:
     named.show()
     if not os.path.lexists(laid.BASE / "var/run"):
         (laid.BASE / "var/run").symlink_to("/run")
-    for path in sockets:
+    for path in sockets.result():
         _cover(path)
     _enter()
     laid.mount("proc", Path("/proc"), "proc", laid.NOSUID | laid.NODEV)
@@ -126,9 +128,10 @@ def _programs(folders: Mapping[str, str]) -> None:
             laid.show_if_open(path, shown.find(path))
 
 
-def _sockets() -> list[Path]:
+def _sockets(descriptor: int) -> list[Path]:
     """The sockets of the host, by the paths they were bound to."""
-    lines = Path("/proc/1/net/unix").read_text("utf-8", "surrogateescape").split("\n")
+    with os.fdopen(descriptor, "rb") as listing:
+        lines = listing.read().decode("utf-8", "surrogateescape").split("\n")
     # Postfix's own, of which there may be thousands, have relative paths.
     rows = (line.split(maxsplit=_BEFORE_PATH) for line in lines if " /" in line)
     return [Path(path) for path in {row[-1] for row in rows if len(row) > _BEFORE_PATH} if path.startswith("/")]
