@@ -230,7 +230,7 @@ def _plain(logical: Logical, file: str) -> Service | None:
     if not service or (service["type"], service["private"]) == ("inet", "y"):
         return None
     fields = service.groupdict()
-    fields |= {name: sys.intern(fields[name]) for name in ("type", "command")}
+    fields |= {name: sys.intern(fields[name]) for name in ("name", "type", "command")}
     overrides = plain_options(options, file, fields["name"], later=file == _LIVE)
     if overrides is None:
         return None

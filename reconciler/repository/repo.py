@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from reconciler.host.effects import Completed, Host
-    from reconciler.repository.listing import Without
+    from reconciler.repository.listing import BlobAt, Without
 
 T = TypeVar("T")
 MAX_SHOWN = 200  # characters of an author or a subject
@@ -132,7 +132,8 @@ class Repository:
         files, findings = self._ask(lambda handle: listed(handle, revision.tree, without), deep=True)
         if findings:
             raise InvalidSource(findings)
-        return {path: File(oid, mode, "", partial(self._content, oid, path)) for path, oid, mode, _ in files}
+        content = self._content  # of which each mention makes an object
+        return {blob.path: File(blob.blob, blob.mode, "", partial(content, blob)) for blob in files}
 
     def is_ancestor(self, old: str, new: str) -> bool:
         """Return whether *old* is an ancestor of *new*, so moving there is no rewind; False if *old* is missing.
@@ -290,11 +291,11 @@ class Repository:
         self._threads.kept = seen, handle
         return handle
 
-    def _content(self, oid: str, path: str) -> bytes:
+    def _content(self, blob: BlobAt) -> bytes:
         """Return the content of a blob; who reads many of them remembers what they say."""
-        content = self._ask(lambda handle: objects.blob(handle, oid))
+        content = self._ask(lambda handle: objects.blob(handle, blob.blob))
         if content is None:
-            raise self._unavailable(f"object {oid} of {path} is not a file")
+            raise self._unavailable(f"object {blob.blob} of {blob.path} is not a file")
         return content
 
     def _reason(self, error: Exception) -> str:
