@@ -127,7 +127,7 @@ def _of_sites(few: Figures, many: Figures) -> Iterator[tuple[str, str]]:
 
 def _of_memory(largest: Mapping[str, Figures | None]) -> Iterator[tuple[str, str]]:
     if one := largest["sites"]:
-        yield f"the daemon at rest, {one.size}", f"{one.rest:.0f} MiB, of 80"
+        yield f"the daemon at rest, {one.size}", f"{one.rest:.1f} MiB, of 80"
     if one := largest["entries"]:
         yield f"the daemon's peak, {one.size}", f"{one.peak:.0f} MiB, of 160"
     for one in filter(None, largest.values()):

@@ -57,7 +57,7 @@ def test_the_growth_with_the_number_of_sites_is_told() -> None:
         "one site more, 2,000 sites: 1.25 times 10 sites, of 1.5",
         "one site less, 2,000 sites: 2.50 times the floor at 10 sites, of 3",
         "first converge, 2,000 sites: 5.00 times one push, of 30",
-        "the daemon at rest, 2,000 sites: 90 MiB, of 80",
+        "the daemon at rest, 2,000 sites: 90.0 MiB, of 80",
     }
     assert told <= set(lines(measured))
     assert max(map(len, lines(measured))) <= 80
