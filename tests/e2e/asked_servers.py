@@ -40,8 +40,9 @@ def _is_served(host: Host, where: str) -> bool:
 
 
 def end_servers(adopted: AdoptedHost, path: str = "") -> None:
-    """Kill the servers, and remove the socket at *path*, which a killed one leaves."""
-    adopted.sh("pkill -f [i]nside/servers.py" + (f"; rm -f {path}" if path else ""))
+    """Kill the servers, wait for their end, and remove the socket at *path*, which a killed one leaves."""
+    script = "pkill -f [i]nside/servers.py; while pgrep -f [i]nside/servers.py; do sleep 0.01; done"
+    adopted.sh(script + (f"; rm -f {path}" if path else ""))
 
 
 def route(number: int) -> dict[str, str | None]:
