@@ -152,7 +152,7 @@ def _go_live(
             hand_in=_hand_in(after, known.asked, edges), since=since, old=old, master=postfix.last_pid(after) or 0,
         )  # fmt: skip
         verified = verify(expected)
-        if errors_in(verified.findings) and _stopped(after, edges.host):
+        if errors_in(verified.findings) and _stays_stopped(after, edges.host):
             verified = _stopped_meanwhile(after)
         return replace(verified, findings=tuple(known.places.of_all([*verified.findings, *left])))
     except (ReconcilerError, OSError) as error:
@@ -167,7 +167,7 @@ def _go_live(
         runs = postfix.running(before)
         unread = unable and not reached and master is not None and runs == master
         ended = step is Activation.RELOAD and runs is None and not failed[1:]  # and could not be told to reload
-        if ended and _stopped(before, edges.host):
+        if ended and _stays_stopped(before, edges.host):
             return _stopped_meanwhile(after)
         findings = tuple(known.places.of_all(failed))
         return Verified(after, findings, silent=ended and not unable, unable=unable, unread=unread)
@@ -205,6 +205,11 @@ def probe(edges: Edges) -> tuple[Finding, ...]:
     if live is None:
         return ()
     return verify(replace(_as_it_runs(live, instance, edges), settle=0)).findings
+
+
+def _stays_stopped(instance: postfix.Instance, host: Host) -> bool:
+    """Return whether Postfix was stopped on purpose; an administrator who restarts it stops it for a moment."""
+    return bool(_stopped(instance, host)) and not postfix.comes_up(instance)
 
 
 def _stopped_meanwhile(instance: postfix.Instance) -> Verified:

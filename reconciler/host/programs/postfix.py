@@ -279,7 +279,7 @@ def _start(host: Host, instance: Instance) -> None:
         if systemd.is_running():
             argv = systemd.apart(argv, (*command, "stop"), f"Postfix of {instance.directory}")
         done = host.act(argv, timeout=START_TIMEOUT)
-        if done.status and not _comes_up(instance):  # what an old master left may have held a port: it is gone by now
+        if done.status and not comes_up(instance):  # what an old master left may have held a port: it is gone by now
             host.act(argv, timeout=START_TIMEOUT).checked()
         return
     # To systemd a unit whose master died may still be active, and a start would do nothing. A few starts in ten
@@ -289,8 +289,8 @@ def _start(host: Host, instance: Instance) -> None:
     host.act(systemd.restart(unit), timeout=START_TIMEOUT).checked()
 
 
-def _comes_up(instance: Instance) -> bool:
-    """Whether a master runs after all: another start, or one that was cut short, came first."""
+def comes_up(instance: Instance) -> bool:
+    """Whether a master runs within two seconds: another start, or one that was cut short, came first."""
     for _ in range(40):
         if running(instance) is not None:
             return True

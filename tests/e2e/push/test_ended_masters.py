@@ -66,8 +66,9 @@ def test_one_that_is_killed_is_started_and_the_commit_verified_again(adopted: Ad
     assert taken(adopted)
 
 
-def test_one_that_an_administrator_restarts_is_verified_again(adopted: AdoptedHost) -> None:
-    push = pushed(adopted, f"{LATE}postfix stop; postfix start")
+@pytest.mark.parametrize("pause", [0, 0.9])
+def test_one_that_an_administrator_restarts_is_verified_again(adopted: AdoptedHost, pause: float) -> None:
+    push = pushed(adopted, f"{LATE}postfix stop; sleep {pause}; postfix start")
     assert "live and verified" in push.text, push.text
     assert rules_of(adopted, push) == []
     assert taken(adopted)
