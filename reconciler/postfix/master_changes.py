@@ -21,7 +21,7 @@ _MOST = 64
 
 def differing_services(old: str, new: str) -> tuple[str, str]:
     """Return the parts of two texts of master.cf between the services that they begin and end with alike."""
-    start = alike_until(old, new)
+    start = last_start(old, _alike(old, new))
     tail = _alike(old[start:][::-1], new[start:][::-1])
     end = next((end for end in _ends(old, len(old) - tail) if _begins(new, end + len(new) - len(old))), len(old))
     tail = len(old) - end
@@ -31,11 +31,6 @@ def differing_services(old: str, new: str) -> tuple[str, str]:
     if len(names) > _MOST or any(_holds(text, names) for text in same):
         return old, new
     return parts
-
-
-def alike_until(old: str, new: str) -> int:
-    """Return where the last entry begins before two texts differ, or end."""
-    return _start(old, _alike(old, new))
 
 
 def _alike(one: str, other: str) -> int:
@@ -50,7 +45,7 @@ def _alike(one: str, other: str) -> int:
     return low
 
 
-def _start(text: str, before: int) -> int:
+def last_start(text: str, before: int) -> int:
     """Return where the last entry begins of which a character is before that place; 0 if there is none."""
     line = text.rfind("\n", 0, before) + 1
     while line and not (line < before and _begins(text, line)):

@@ -13,12 +13,14 @@ import re
 import sys
 from bisect import bisect_left
 from dataclasses import dataclass
+from itertools import takewhile
+from operator import eq
 from typing import TYPE_CHECKING, NamedTuple
 
 from reconciler.model import Finding, Parameter, Service, Where, did_you_mean, error_at
 from reconciler.model.ascii_text import SPACE, split_words
 from reconciler.model.past import Past
-from reconciler.postfix.master_changes import alike_until
+from reconciler.postfix.master_changes import last_start
 from reconciler.postfix.plain_options import plain_options
 
 if TYPE_CHECKING:
@@ -145,7 +147,7 @@ def one_line(value: str) -> str:
 # ---- master.cf -------------------------------------------------------------------------------------------------------
 
 
-_LARGE = 16384
+_LARGE, _PIECE = 16384, 4096
 _WORD, _FLAG = r"[^\s{}]+", "[-yn]"
 _PLAIN_SERVICE = re.compile(
     rf"(?P<name>{_WORD})\s+(?P<type>{'|'.join(SERVICE_TYPES)})\s+(?P<private>{_FLAG})\s+(?P<unprivileged>{_FLAG})"
@@ -158,14 +160,17 @@ _LIVE = "master.cf"
 
 
 class _Master(NamedTuple):
-    """A text of master.cf and what it says."""
+    """What a text of master.cf says; it is known by the hashes of its *blocks*, because a large one takes much memory.
 
-    text: str
+    As in past.py, blocks are the same if their hashes of 64 bits are.
+    """
+
+    blocks: tuple[int, ...]
     services: tuple[Service, ...]
     findings: tuple[Finding, ...]
 
 
-_NOTHING = _Master("", (), ())
+_NOTHING = _Master((), (), ())
 _last: Past[_Master] = Past(2)
 _before: Past[_Master] = Past(2, in_a_pass=True)
 """By the name of the file: a pass reads what is live and what is to be, of which one is enough between two passes."""
@@ -187,22 +192,27 @@ def read_master(text: str, file: str) -> tuple[list[Service], list[Finding]]:
     if len(text) < _LARGE:
         return _entries(text, file)
     last, before = _last.used(file) or _NOTHING, _before.used(file) or _NOTHING
-    found = last
-    if last.text != text:
-        found = before if before.text == text else _read_after(last, text, file)
+    found, blocks = last, _blocks(text)
+    if last.blocks != blocks:
+        found = before if before.blocks == blocks else _read_after(last, text, blocks, file)
         _before.keep(file, last)
         _last.keep(file, found)
     return list(found.services), list(found.findings)
 
 
-def _read_after(before: _Master, text: str, file: str) -> _Master:
+def _blocks(text: str) -> tuple[int, ...]:
+    return tuple(hash(text[place : place + _PIECE]) for place in range(0, len(text), _PIECE))
+
+
+def _read_after(before: _Master, text: str, blocks: tuple[int, ...], file: str) -> _Master:
     """Return what a text says, with the services of an earlier text that both begin with."""
-    place = alike_until(before.text, text)
+    alike = sum(1 for _ in takewhile(bool, map(eq, before.blocks, blocks)))
+    place = last_start(text, alike * _PIECE)
     line = text.count("\n", 0, place) + 1
     same = bisect_left(before.services, line, key=lambda one: one.where.line)
     services, findings = _entries(text[place:], file, line)
     told = (one for one in before.findings if one.where.line < line)
-    return _Master(text, (*before.services[:same], *services), (*told, *findings))
+    return _Master(blocks, (*before.services[:same], *services), (*told, *findings))
 
 
 def _entries(text: str, file: str, first: int = 1) -> tuple[list[Service], list[Finding]]:
