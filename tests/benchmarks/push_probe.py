@@ -8,6 +8,7 @@ was started here.
 """
 
 import json
+import random
 import resource
 import socket
 import subprocess
@@ -44,6 +45,7 @@ def main(asked: dict[str, Any]) -> dict[str, Any]:
     thread = threading.Thread(target=push, daemon=True)
     began = time.monotonic()
     thread.start()
+    time.sleep(random.random() * PAUSE)  # else all rounds would tell the same few multiples of the pause
     while not shows(asked):
         if trouble or time.monotonic() > began + PATIENCE:
             raise SystemExit(trouble[0] if trouble else f"it does not show within {PATIENCE:g} s")

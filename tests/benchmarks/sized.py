@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 FLOOR_REPOSITORY = "/srv/floor.git"
 LONG_FLOOR = 30.0
 """Seconds after which the floor is not measured again: `postfix check` takes minutes for thousands of services."""
+_PASSES = 4  # with nothing to do, in a round: their few milliseconds are told in whole ones
 # A clone whose branch is as many commits ahead as there are texts of a file.
 AHEAD = f"""\
 set -e; cd {CLONE}; git fetch -q; git reset -q --hard origin/main
@@ -184,7 +185,7 @@ class Sized:
     # ---- at rest ----
 
     def _passes_with_nothing_to_do(self) -> Iterator[float]:
-        for _ in range(self._rounds):
+        for _ in range(self._rounds * _PASSES):
             before = len(self._ours.passes())
             self._ours.signal_daemon(signal.SIGHUP)
             self._ours.host.wait_for(lambda: len(self._ours.passes()) > before, what="a pass")  # noqa: B023
