@@ -153,7 +153,7 @@ def test_beside_a_program_that_hangs_a_dead_master_is_started_status_answers_and
 
         adopted.sh("pkill -KILL -x master")
         adopted.patiently(lambda: runs(adopted), "Postfix to be back", PROVEN_WITHIN)
-        assert adopted.answers()
+        adopted.patiently(adopted.answers, "an answer")  # master listens a moment after it locks its pid file
         assert adopted.sh("pgrep -f 'sleep 321'")
         limits = adopted.patiently(
             lambda: [one for one in adopted.told()["limits"] if "has been busy for" in one], "a word about the hang", 30
