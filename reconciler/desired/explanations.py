@@ -69,8 +69,8 @@ EXPLAINED = {
     "master-died": (
         "Postfix's master ended after the new configuration was activated. Where the mail log had no reason, Postfix "
         "was started and verified once more, because something else may have ended it. The generation before it was "
-        "restored, and Postfix was started again. The mail log has the reason, usually an address or a port. The "
-        "commit is not tried again until the branch moves or an operator runs `reconciler once REV`."
+        "restored, and Postfix was started again. The usual reasons are an address or a port. The commit is not tried "
+        "again until the branch moves or an operator runs `reconciler once REV`."
     ),
     "fatal-in-log": (
         "A program of Postfix ended with a fatal error after the new configuration was activated. The generation "

@@ -18,8 +18,9 @@ from reconciler.model.ascii_text import SPACE, is_digits, split_words
 _TICKS = os.sysconf("SC_CLK_TCK")
 TICK = 1 / _TICKS
 """The kernel's resolution of process start times, in seconds."""
-_LONGEST = 15  # characters of a name that the kernel keeps
-_PARENT, _START = 1, 19  # words of a process's stat, after its name
+LONGEST = 15
+"""Characters of a name that the kernel keeps."""
+_STATE, _PARENT, _GROUP, _START = 0, 1, 2, 19  # words of a process's stat, after its name
 
 
 def running() -> list[int]:
@@ -31,7 +32,7 @@ def name_of(pid: int) -> str:
     """Return the name of a process; where the kernel has cut it off, as it was started."""
     with suppress(OSError):
         kept = Path(f"/proc/{pid}/comm").read_text("utf-8", "replace").rstrip("\n")
-        if len(kept) < _LONGEST:
+        if len(kept) < LONGEST:
             return kept
         command = Path(f"/proc/{pid}/cmdline").read_bytes().partition(b"\0")[0].decode("utf-8", "replace")
         started_as = command.rpartition("/")[2]
@@ -50,6 +51,12 @@ def parent_of(pid: int) -> int | None:
     """Return the parent of a process."""
     stat = _stat(pid)
     return int(stat[_PARENT]) if stat else None
+
+
+def group_of(pid: int) -> int | None:
+    """Return the process group of a process that runs; a zombie does not."""
+    stat = _stat(pid)
+    return int(stat[_GROUP]) if stat and stat[_STATE] != "Z" else None
 
 
 def started(pid: int) -> float | None:

@@ -78,23 +78,21 @@ def plain_options(
     found = [option for _, text in lines if (option := _OPTION.fullmatch(text))]
     if len(found) < len(lines):
         return None
-    if not found or not later or lines[-1][0] - lines[0][0] != len(lines) - 1:  # a comment may be between them
-        return tuple(
-            Parameter(sys.intern(option[1]), option[2], Where(file, number, option.start(1) + 1), service)
-            for (number, _), option in zip(lines, found, strict=True)
-        )
-    places = tuple((line, one.start(1) + 1) for line, one in enumerate(found))
-    form = _forms.shared(_Form(tuple(sys.intern(one[1]) for one in found), places))
-    return PlainOptions(form, _BETWEEN.join(one[2] for one in found), file, lines[0][0], service)
+    options = tuple(
+        Parameter(sys.intern(option[1]), option[2], Where(file, number, option.start(1) + 1), service)
+        for (number, _), option in zip(lines, found, strict=True)
+    )
+    return packed(options) if later else options
 
 
 def packed(options: Sequence[Parameter]) -> Sequence[Parameter]:
     """Return the same options, to be made again when asked for; as they are if they differ in file or section."""
-    rest = {(one.where.file, one.section, _BETWEEN in one.value) for one in options}
-    if len(rest) != 1 or (several := rest.pop())[-1]:
+    places = {(one.where.file, one.section) for one in options}
+    if len(places) != 1 or any(_BETWEEN in one.value for one in options):
         return tuple(options)
-    file, section, _ = several
+    [(file, section)] = places
     line = options[0].where.line
-    places = tuple((one.where.line - line, one.where.column) for one in options)
-    form = _forms.shared(_Form(tuple(one.name for one in options), places))
-    return PlainOptions(form, _BETWEEN.join(one.value for one in options), file, line, section)
+    form = _Form(
+        tuple(one.name for one in options), tuple((one.where.line - line, one.where.column) for one in options)
+    )
+    return PlainOptions(_forms.shared(form), _BETWEEN.join(one.value for one in options), file, line, section)

@@ -147,7 +147,7 @@ def one_line(value: str) -> str:
 # ---- master.cf -------------------------------------------------------------------------------------------------------
 
 
-_LARGE, _PIECE = 16384, 4096
+_LARGE, _HASHED = 16384, 4096
 _WORD, _FLAG = r"[^\s{}]+", "[-yn]"
 _PLAIN_SERVICE = re.compile(
     rf"(?P<name>{_WORD})\s+(?P<type>{'|'.join(SERVICE_TYPES)})\s+(?P<private>{_FLAG})\s+(?P<unprivileged>{_FLAG})"
@@ -201,13 +201,13 @@ def read_master(text: str, file: str) -> tuple[list[Service], list[Finding]]:
 
 
 def _blocks(text: str) -> tuple[int, ...]:
-    return tuple(hash(text[place : place + _PIECE]) for place in range(0, len(text), _PIECE))
+    return tuple(hash(text[place : place + _HASHED]) for place in range(0, len(text), _HASHED))
 
 
 def _read_after(before: _Master, text: str, blocks: tuple[int, ...], file: str) -> _Master:
     """Return what a text says, with the services of an earlier text that both begin with."""
     alike = sum(1 for _ in takewhile(bool, map(eq, before.blocks, blocks)))
-    place = last_start(text, alike * _PIECE)
+    place = last_start(text, alike * _HASHED)
     line = text.count("\n", 0, place) + 1
     same = bisect_left(before.services, line, key=lambda one: one.where.line)
     services, findings = _entries(text[place:], file, line)

@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reconciler.host import processes, sockets
-from reconciler.model.ascii_text import split_words
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -46,21 +45,13 @@ def of(master: int, names: Collection[str] = ()) -> list[int]:
         return []
     except PermissionError:
         pass
-    return [int(path.parent.name) for path in Path("/proc").glob("[0-9]*/stat") if _in_group(path, master, names)]
+    found = [pid for pid in processes.running() if processes.group_of(pid) == master]
+    return [pid for pid in found if processes.name_of(pid) in names] if names else found
 
 
 def names_of(master: int) -> dict[int, str]:
     """Return the processes that run for that master, with the names of their programs."""
     return {pid: name for pid in of(master) if (name := processes.name_of(pid))}
-
-
-def _in_group(stat: Path, group: int, names: Collection[str]) -> bool:
-    try:
-        before, _, after = stat.read_text("utf-8", "replace").rpartition(")")
-        state, _, pgrp, *_ = split_words(after)
-    except (OSError, ValueError):
-        return False
-    return int(pgrp) == group and state != "Z" and (not names or before.partition("(")[2] in names)
 
 
 def end_listening(host: Host, master: int, programs: Path) -> None:

@@ -14,13 +14,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from reconciler.host.processes import LONGEST, name_of, running
 from reconciler.host.programs import systemd
 
 if TYPE_CHECKING:
     from reconciler.host.effects import Host
 
 PATIENCE = 5.0
-_COMM = 15  # as much of a name as the kernel keeps
 _RUN_LEVELS = Path("/etc/rc2.d")
 
 
@@ -44,10 +44,10 @@ def look(host: Host, name: str) -> Was:
 def processes(name: str) -> list[int]:
     """The processes of that name."""
     own, found = _namespace("self"), []
-    for path in Path("/proc").glob("[0-9]*/comm"):
+    for pid in running():
         with suppress(OSError):
-            if path.read_text("utf-8", "replace").rstrip("\n") == name[:_COMM] and _namespace(path.parent.name) == own:
-                found.append(int(path.parent.name))
+            if name_of(pid)[:LONGEST] == name[:LONGEST] and _namespace(str(pid)) == own:
+                found.append(pid)
     return found
 
 

@@ -32,8 +32,8 @@ PROGRAM = (
 )  # fmt: skip
 PYTHON_OF_DEBIAN_13 = "3.13"
 UNCOMPRESSED = {"DPKG_DEB_COMPRESSOR_TYPE": "none"}  # which only takes time
-# Every file, folder and link that must stay as it is, with mode, owner, size and time.
 _LOCK = CHECKOUT / "deploy" / "requirements.lock"
+# Every file, folder and link that must stay as it is, with mode, owner, size and time.
 LISTING = (
     "find", "/etc", "/var/spool/postfix", "/var/lib/postfix", "/var/tmp", "/var/backups", "/srv", "/opt",
     "-mindepth", "1",

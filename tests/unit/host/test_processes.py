@@ -19,7 +19,7 @@ from reconciler.host import processes
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-NOBODY = 2**22 + 1  # more than the kernel's largest process id
+UNUSED = 2**22 + 1  # The kernel gives no process an id above 2**22.
 
 
 @contextmanager
@@ -39,6 +39,7 @@ def test_they_are_as_another_reader_of_proc_finds_them() -> None:
     assert processes.name_of(own.pid) == own.name()
     assert processes.program_of(own.pid) == Path(own.exe())
     assert processes.parent_of(own.pid) == own.ppid() == os.getppid()
+    assert processes.group_of(own.pid) == os.getpgrp()
     assert own.pid in processes.running()
 
 
@@ -62,12 +63,21 @@ def test_where_its_command_line_says_another_name_the_beginning_counts(tmp_path:
 def test_one_that_has_ended_has_nothing() -> None:
     gone = subprocess.Popen([sys.executable, "-c", ""])
     gone.wait()
-    for pid in (gone.pid, NOBODY):
+    for pid in (gone.pid, UNUSED):
         assert processes.name_of(pid) == ""
         assert processes.program_of(pid) is None
         assert processes.parent_of(pid) is None
         assert processes.started(pid) is None
+        assert processes.group_of(pid) is None
         assert pid not in processes.running()
+
+
+def test_a_zombie_is_in_no_group() -> None:
+    zombie = subprocess.Popen([sys.executable, "-c", ""])
+    os.waitid(os.P_PID, zombie.pid, os.WEXITED | os.WNOWAIT)
+    assert zombie.pid in processes.running()
+    assert processes.group_of(zombie.pid) is None
+    zombie.wait()
 
 
 def test_it_started_before_now() -> None:
