@@ -15,6 +15,7 @@ from reconciler.commands.contract import override_line
 from reconciler.model import did_you_mean, printable
 from reconciler.model.ascii_text import SPACE
 from reconciler.model.errors import ReconcilerError
+from reconciler.model.service_index import ServiceIndex
 from reconciler.postfix.syntax import one_line
 from reconciler.postfix.vocabulary import ServiceLimits
 
@@ -50,7 +51,7 @@ def service_named(text: str, known: Collection[str]) -> str:
 
 def default_of(name: str, facts: Facts, written: Collection[str], services: Sequence[Service]) -> str | None:
     """Return Postfix's default, or None for a name that only this configuration defines; raises Unknown."""
-    theirs = ServiceLimits(services)
+    theirs = ServiceLimits(ServiceIndex(services))
     if name in facts.parameters:
         return facts.parameters[name]
     if name in theirs:

@@ -53,18 +53,16 @@ def graft(
     refuse(merged, findings)
     found = yaml_memory.valid(entries, files, budget)
     known = {entry: (entries[entry], one) for entry, one in found.items()}
-    read: dict[Path, tuple[str, File]] = {}
+    values: dict[Path, object] = {entry: one.value for entry, one in found.items()}
+    read = {entry: (path, files[path]) for entry, path in entries.items() if entry not in found}
     allowances: list[Allowance] = []
-    for entry, path in entries.items():
-        if kept := found.get(entry):
-            value = kept.value
-        else:
-            read[entry] = path, files[path]
-            document = yaml_memory.read(path, files[path], findings, budget)
-            _adopt(merged, entry, path, document)
-            allowances += document.allowances
-            value = document.value
-        merged.value.setdefault(entry[0], {})[entry[1]] = value
+    for entry, (path, file) in read.items():
+        document = yaml_memory.read(path, file, findings, budget)
+        _adopt(merged, entry, path, document)
+        allowances += document.allowances
+        values[entry] = document.value
+    for section in {section for section, _ in entries}:
+        merged.value[section] = {key: values[section, key] for of, key in entries if of == section}
     return Grafted(known, read, tuple(allowances))
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import sys
+from operator import attrgetter
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -230,9 +231,11 @@ def of_sites(files: Tree) -> SiteFiles:
     """Return the files of the sites of a commit, the entries by their paths and the tables by the sites' numbers."""
     paths = paths_in(files, "sites/")
     kinds = _kinds.of(paths, (), _kind)
-    with_paths = zip(kinds, paths, strict=True)
-    entries: dict[tuple[str, ...], str] = {kind: path for kind, path in with_paths if isinstance(kind, _Entry)}
-    return SiteFiles(entries, sorted(kind for kind in kinds if isinstance(kind, _InTable)))
+    entries: dict[tuple[str, ...], str] = {
+        kind: path for kind, path in zip(kinds, paths, strict=True) if isinstance(kind, _Entry)
+    }
+    tables = [kind for kind in kinds if isinstance(kind, _InTable)]  # those of one site are in order
+    return SiteFiles(entries, sorted(tables, key=attrgetter("site")))
 
 
 def _kind(path: str) -> _Entry | _InTable | None:

@@ -57,9 +57,9 @@ _MERGE = re.compile(rb"^(?:<{7}(?= |\r?$)|\|{7}(?= |\r?$)|={7}(?=\r?$)|>{7}(?= |
 _MARKS = (b"<<<<<<<", b">>>>>>>", b"=======")
 _SHOWN = 6
 _SMALL, _SMALLEST = 1024, 512
-_faultless: Past[tuple[frozenset[str], frozenset[str]]] = Past(1)
-"""The names of blobs in the commit that was read last: small tables of sites without a fault, and sites' documents."""
-_TABLES, _SITES, _DOCUMENT = "tables/", "sites/", "/site.yaml"
+_faultless: Past[dict[str, str]] = Past(1)
+"""The blobs by the paths of those files of sites in the commit that was read last that need not be looked at again."""
+_TABLES, _SITES = "tables/", "sites/"
 
 
 _Judge = Callable[[str], tuple[int, str, str] | None]
@@ -74,15 +74,12 @@ def clean(files: Tree) -> tuple[Tree, list[Finding]]:
     """
     changed: dict[str, File] = {}
     findings: list[Finding] = []
-    known, seen = _faultless.used("") or (frozenset(), frozenset()), (set[str](), set[str]())
-    for path, file in files.items():
-        if not path.startswith(_SITES):
-            _look(path, file, changed, findings)
-            continue
-        is_document = path.endswith(_DOCUMENT)
-        if file.digest in known[is_document] or _look(path, file, changed, findings):
-            seen[is_document].add(file.digest)
-    _faultless.keep("", (frozenset(seen[False]), frozenset(seen[True])))
+    known = _faultless.used("") or {}
+    faultless = {path: file.digest for path, file in files.items()}
+    for path in [path for path, digest in faultless.items() if known.get(path) != digest]:
+        if not (_look(path, files[path], changed, findings) and path.startswith(_SITES)):
+            del faultless[path]
+    _faultless.keep("", faultless)
     return ({**files, **changed} if changed else files), findings
 
 

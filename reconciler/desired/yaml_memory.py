@@ -9,6 +9,7 @@ Raises what yaml_reader.read() raises.
 from __future__ import annotations
 
 import marshal
+from itertools import repeat
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from reconciler.desired import yaml_reader
@@ -18,7 +19,7 @@ from reconciler.model import RememberedPlaces, SecretName, Where
 from reconciler.model.past import Past
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from reconciler.desired.budget import Budget
     from reconciler.model import File, Finding, Tree
@@ -115,10 +116,10 @@ class EntryPlaces(RememberedPlaces):
         """Return how many places there are."""
         return len(self._written) + sum(known.places + 1 for _, known in self._entries.values())
 
-    def origin(self, path: yaml_reader.Path) -> object | None:
-        """Return the document of a known file by its key."""
-        _, known = self._entries.get(path, (None, None))
-        return known
+    def origins(self, section: str, names: Iterable[str]) -> list[object | None]:
+        """Return the documents of known files by the keys of a section."""
+        found = map(self._entries.get, zip(repeat(section), names), repeat((None, None)))
+        return [known for _, known in found]
 
     def _of(self, entry: yaml_reader.Path) -> Mapping[yaml_reader.Path, Where]:
         """Return the places that are written where that entry is."""

@@ -85,7 +85,7 @@ def contribute(desired: Desired, facts: Facts, below: Contribution) -> Contribut
 def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Finding]:  # noqa: ARG001 - a Feature
     """Check that this Postfix knows every name that is set, and that every name in a value is defined."""
     everywhere = scopes(merged, facts)
-    theirs = ServiceLimits(merged.entries)
+    theirs = ServiceLimits(merged.index)
     obsolete = {name for text in facts.parameters.values() for name in _names(text)}
     builtin = KnownNames(facts.parameters, obsolete, theirs)
     known = KnownNames(builtin, _used(everywhere))
@@ -143,7 +143,7 @@ def _left_over(scope: Scope, name: str, known: Collection[str]) -> str:
     ending = next((ending for ending in endings if name.endswith(ending)), "")
     service = name.removesuffix(ending) if ending else ""
     services = {other.removesuffix(ending) for other in known if other.endswith(ending)}
-    services |= {service.name for service in scope.merged.entries}
+    services |= scope.merged.names
     return service if service and not did_you_mean(service, services) else ""
 
 

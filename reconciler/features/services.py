@@ -251,9 +251,9 @@ def _limits(service: Service) -> Iterator[Finding]:
 
 def _postscreen(merged: Contribution, facts: Facts) -> Iterator[Finding]:
     """Check the services that postscreen(8) needs; it hands clients on to a service of type pass."""
-    screens = [service for service in merged.entries if service.command == "postscreen"]
+    screens = merged.running("postscreen")
     target = Scope(merged, facts).value("smtpd_service_name") or "smtpd"
-    if screens and not any(service.name == target and service.type in {"pass", "unix"} for service in merged.entries):
+    if screens and not any(merged.services.get(f"{target}/{kind}") for kind in ("pass", "unix")):
         what = f'postscreen hands clients to the service "{target}" of type pass, which does not exist'
         yield screens[0].finding("missing-service", what)
     if screens and Scope(merged, facts).words("postscreen_dnsbl_sites") and "dnsblog/unix" not in merged.services:
@@ -276,8 +276,7 @@ def _tlsproxy(merged: Contribution, facts: Facts) -> Iterator[Finding]:
 
 def _removed(key: str, where: Where, scope: Scope) -> Iterator[Finding]:
     name, _, kind = key.rpartition("/")
-    others = {service.name for service in scope.merged.entries if service.type != "inet"}
-    if kind not in {"unix", "fifo"} or name in others:
+    if kind not in {"unix", "fifo"} or name in scope.merged.index.socket_names:
         return
     if then := _ESSENTIAL.get(name) or _needed(name, scope):
         what, severity = f'removed service "{name}" is needed: {then}', Severity.ERROR

@@ -109,8 +109,9 @@ class Schema(SectionValue[dict[Annotated[str, StringConstraints(pattern=rf"^{NAM
 
 
 class _Made(NamedTuple):
-    """What a site contributes: its service, and a row for each of its domains with its place."""
+    """What a site contributes: its service by its key, and a row for each of its domains with its place."""
 
+    key: str
     service: Service
     rows: str
     places: tuple[Where, ...]
@@ -182,7 +183,7 @@ def services(section: object) -> frozenset[str]:
 def contribute(desired: Desired, facts: Facts, below: Contribution) -> Contribution:
     """Contribute a service for each site with an address of its own, and the rows of its domains."""
     made = _delivered(desired, facts)
-    services = {one.service.key: one.service for one in made}
+    services = {one.key: one.service for one in made}
     places = tuple(chain.from_iterable(map(attrgetter("places"), made)))
     if not places:
         return Contribution(services=services)
@@ -207,7 +208,7 @@ def _delivered(desired: Desired, facts: Facts) -> list[_Made]:
         service = _service(name, site.delivery, desired, is_enforced=is_enforced, is_wrapped=is_wrapped)
         rows = "".join(f"@{domain} {service.name}:\n" for domain in site.domains)
         places = (desired.where(SECTION, name, "domains", str(place)) for place in range(len(site.domains)))
-        return _Made(service, rows, tuple(places))
+        return _Made(service.key, service, rows, tuple(places))
 
     sites = sites_in(desired)
     # What was not read from a file that is known has other places each time.

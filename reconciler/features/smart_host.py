@@ -304,7 +304,7 @@ def _bypassing_rows(section: Schema, desired: Desired, main: Scope) -> Iterator[
 
 def _not_wrapped(section: Schema, desired: Desired, main: Scope) -> Iterator[Finding]:
     """Report settings that send mail to port 465 by a service that waits there for a greeting in clear text."""
-    scopes = [Scope(main.merged, main.facts, service) for service in main.merged.entries if service.command == "smtp"]
+    scopes = [Scope(main.merged, main.facts, service) for service in main.merged.running("smtp")]
     plain = {scope.service.name for scope in scopes if scope.service and not scope.is_on("smtp_tls_wrappermode")}
     then = "does not start with TLS, which the smart host's port 465 requires: mail would wait"
     name = transport_of(main.value("default_transport"))

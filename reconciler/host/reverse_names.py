@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    Names = tuple[str, ...]
-
+Names = tuple[str, ...]
 LASTING = 600.0
 """Seconds for which names count."""
+_UNKNOWN: tuple[Names, float] = (), float("-inf")
 
 
 class ReverseNames:
@@ -28,22 +28,26 @@ class ReverseNames:
         self._clock, self._lock = clock, Lock()
         self._known: dict[str, tuple[Names, float]] = {}
 
-    def known(self, wanted: Iterable[str]) -> dict[str, Names]:
-        """Return the names of these addresses, as far as they still count."""
-        since, known = self._clock() - LASTING, self._known
-        return {one: known[one][0] for one in wanted if one in known and known[one][1] > since}
+    def right(self, wanted: Iterable[tuple[str, str]]) -> dict[str, Names]:
+        """Return the names that still count of those addresses, given with a name, whose names are all as wanted."""
+        since, known, right, wrong = self._clock() - LASTING, self._known, dict[str, Names](), set[str]()
+        for address, name in wanted:
+            names, asked = known.get(address, _UNKNOWN)
+            if asked > since and name in names:
+                right[address] = names
+            else:
+                wrong.add(address)
+        for address in wrong:
+            right.pop(address, None)
+        return right
 
     def learn(self, found: Mapping[str, Names | None]) -> None:
         """Keep the names that were found for the addresses of a commit."""
         with self._lock:
             before, now = self._known, self._clock()
-            self._known = {
-                address: known if (known := before.get(address)) and _counts(known, names, now) else (names, now)
-                for address, names in found.items()
-                if names
-            }
-
-
-def _counts(known: tuple[Names, float], names: Names, now: float) -> bool:
-    """Return whether the same names were found not too long ago."""
-    return known[0] == names and known[1] > now - LASTING
+            since, kept = now - LASTING, dict[str, tuple[Names, float]]()
+            for address, names in found.items():
+                if names:
+                    known = before.get(address, _UNKNOWN)
+                    kept[address] = known if known[1] > since and known[0] == names else (names, now)
+            self._known = kept

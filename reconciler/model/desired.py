@@ -5,14 +5,15 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from itertools import filterfalse, islice, repeat
+from itertools import filterfalse, islice
 from typing import TYPE_CHECKING, TypeVar
 
 from reconciler.model.finding import UNWRITTEN, Where
 from reconciler.model.past import PastInAPass
+from reconciler.model.service_index import ServiceIndex
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from reconciler.model.deployed_file import DeployedFile
     from reconciler.model.facts import Server
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 _distinct: PastInAPass[tuple[Service, ...]] = PastInAPass(4)
 """By services and the keys of those that are alike."""
+_indexes: PastInAPass[ServiceIndex] = PastInAPass(8)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +39,10 @@ class RememberedPlaces(Mapping[tuple[str, ...], Where]):
     """Places of which some were read for an earlier commit."""
 
     @abstractmethod
-    def origin(self, path: tuple[str, ...]) -> object | None:
-        """Return what all places below that path were read from for another commit; None if they are this one's own.
+    def origins(self, section: str, names: Iterable[str]) -> list[object | None]:
+        """Return for each entry of a section what it was read from for another commit; None if it is this one's own.
 
-        The very same object means the same places, in a file that the path names.
+        The very same object means the same places, in a file that the entry names.
         """
 
 
@@ -72,15 +74,11 @@ class Desired:
                 return self.places[path[:length]]
         return UNWRITTEN
 
-    def origin(self, *path: str) -> object | None:
-        """Return what all places below that path were read from for an earlier commit, or None."""
-        return self.places.origin(path) if isinstance(self.places, RememberedPlaces) else None
-
     def origins(self, section: str, names: Iterable[str]) -> list[object | None]:
-        """Return the origin() of several entries of a section."""
-        if not isinstance(self.places, RememberedPlaces):
-            return [None for _ in names]
-        return list(map(self.places.origin, zip(repeat(section), names)))
+        """Return for each entry of a section what it was read from for an earlier commit, or None."""
+        if isinstance(self.places, RememberedPlaces):
+            return self.places.origins(section, names)
+        return [None for _ in names]
 
     @property
     def home(self) -> Where:
@@ -139,15 +137,33 @@ class Contribution:
         )
 
     @property
-    def entries(self) -> list[Service]:
-        """Return the services that are not removed, in the order of master.cf."""
-        return list(filter(None, self.services.values()))
+    def index(self) -> ServiceIndex:
+        """Return the services that are not removed, in the order of master.cf, with their indexes."""
+        return _indexes.of((self.services,), lambda: ServiceIndex(self.services.values()))
 
     @property
-    def distinct(self) -> list[Service]:
+    def entries(self) -> tuple[Service, ...]:
+        """Return the services that are not removed, in the order of master.cf."""
+        return self.index.entries
+
+    @property
+    def names(self) -> frozenset[str]:
+        """Return the names of the services that are not removed."""
+        return self.index.names
+
+    def running(self, command: str) -> Sequence[Service]:
+        """Return the services that run a program, in the order of master.cf."""
+        return self.index.by_program.get(command, ())
+
+    def of_type(self, kind: str) -> Sequence[Service]:
+        """Return the services of a type, in the order of master.cf."""
+        return self.index.by_type.get(kind, ())
+
+    @property
+    def distinct(self) -> tuple[Service, ...]:
         """Return those of the services of which none before is like them, for what has nothing to do with names."""
         if not self.alike:
             return self.entries
         keys = filterfalse(self.alike.__contains__, self.services)
         found = filter(None, map(self.services.get, keys))
-        return list(_distinct.of((self.services, self.alike), lambda: tuple(found)))
+        return _distinct.of((self.services, self.alike), lambda: tuple(found))

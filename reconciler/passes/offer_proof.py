@@ -79,7 +79,7 @@ class Stages:
 
     def prove(self, offer: Offer, before: Rendered, after: Rendered) -> Iterator[Line]:
         """Yield a line for each comparison."""
-        unnamed = ServiceLimits(before.origin.entries).keys() ^ ServiceLimits(after.origin.entries).keys()
+        unnamed = ServiceLimits(before.origin.index).keys() ^ ServiceLimits(after.origin.index).keys()
         for what, option, how in _QUESTIONS:
             apart = offer.gone | offer.added if option != "-x" else offer.changed | unnamed | {_PROCESS}
             apart |= offer.restated | offer.replaced.keys() if option == "-P" else frozenset()

@@ -113,10 +113,7 @@ def _asked(understood: Understood, edges: Edges, gathered: list[Facts] | None) -
 
 def right_names(desired: Desired, edges: Edges) -> FromOthers:
     """Return the reverse names that were those which a commit needs a while ago, and need not be asked for."""
-    wanted = list(reverse_names(desired))
-    known = edges.names.known(address for address, _ in wanted)
-    wrong = {address for address, name in wanted if name not in known.get(address, ())}
-    return FromOthers(names={one: names for one, names in known.items() if one not in wrong})
+    return FromOthers(names=edges.names.right(reverse_names(desired)))
 
 
 def complete(understood: Understood) -> Understood:

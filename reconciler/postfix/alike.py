@@ -13,7 +13,8 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from functools import partial
-from itertools import compress
+from itertools import chain, compress
+from operator import attrgetter
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from reconciler.model.past import Past, PastInAPass, PastOfEach
@@ -51,6 +52,7 @@ class _Kind(NamedTuple):
 
 
 _NO_KIND = _Kind()
+_TEXTS = attrgetter("texts")
 _kinds: PastOfEach[Service, _Kind] = PastOfEach()
 """Of thousands of services, nearly all are the very same at each push."""
 _known: Past[Hashable] = Past(1 << 10)
@@ -67,18 +69,14 @@ def with_alike(merged: Contribution, facts: Facts) -> Contribution:
 
 def _alike(merged: Contribution, facts: Facts) -> frozenset[str]:
     """Return the keys of the services of which an earlier one is like them."""
-    services = merged.entries
-    names, keys = {service.name for service in services}, compress(merged.services, merged.services.values())
-    first: set[int] = set()
-    alike: list[str] = []
-    for key, kind, (_, texts) in zip(keys, kinds_of(services, facts), _each(services, facts), strict=True):
-        # One whose address or greeting is the name of a service is like no other: a value may name a service.
-        if kind is None or not names.isdisjoint(texts):
-            continue
-        if kind in first:
-            alike.append(key)
-        first.add(kind)
-    return frozenset(alike)
+    services, kinds = merged.entries, kinds_of(merged.entries, facts)
+    keys = [*compress(merged.services, merged.services.values())]
+    texts = [*map(_TEXTS, _each(services, facts))]
+    # One whose address or greeting is the name of a service is like no other: a value may name a service.
+    if named := merged.names.intersection(chain.from_iterable(texts)):
+        kinds = [kind if named.isdisjoint(own) else None for kind, own in zip(kinds, texts, strict=True)]
+    first = dict(zip(reversed(kinds), reversed(keys), strict=True))  # of each kind, the last that is given counts
+    return frozenset(compress(keys, [kind is not None for kind in kinds])).difference(first.values())
 
 
 def of_all(find: Callable[[Contribution], Iterable[T]], few: Contribution, merged: Contribution) -> Iterable[T]:

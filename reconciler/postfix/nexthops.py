@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from reconciler.model import closest, meant
 from reconciler.model.ascii_text import NON_ASCII, SPACE, is_digits
 from reconciler.model.hidden_values import without_login
+from reconciler.postfix.derived import derived
 from reconciler.postfix.numbers import as_number
 from reconciler.postfix.scopes import Scope, words
 
@@ -39,13 +40,18 @@ class MailRoutes:
     ports: frozenset[str]
 
 
+@derived
 def mail_routes(merged: Contribution, facts: Facts) -> MailRoutes:
     """Collect the transports of master.cf and the port names; qmgr(8) reaches only private services of type unix."""
-    private = [service for service in merged.entries if service.type == "unix" and service.private != "n"]
+    transports = frozenset(service.name for service in merged.of_type("unix") if service.private != "n")
+    smtp, lmtp = (
+        frozenset(service.name for service in merged.running(command) if service.type == "unix") & transports
+        for command in ("smtp", "lmtp")
+    )
     return MailRoutes(
-        transports=frozenset(service.name for service in private),
-        smtp=frozenset(service.name for service in private if service.command == "smtp"),
-        lmtp=frozenset(service.name for service in private if service.command == "lmtp"),
+        transports=transports,
+        smtp=smtp,
+        lmtp=lmtp,
         ports=frozenset(port_names(Scope(merged, facts))),
     )
 

@@ -146,18 +146,16 @@ def own_host(merged: Contribution, facts: Facts) -> OwnHost:
         interfaces=tuple(main.words("inet_interfaces")),
         ports=frozenset(ports.items()),
         listeners=tuple(_listeners(main, ports)),
-        transports=frozenset(
-            service.name for service in merged.entries if service.type == "unix" and service.command == "smtp"
-        ),
+        transports=frozenset(service.name for service in merged.running("smtp") if service.type == "unix"),
         default=transport_of(main.value("default_transport")),
         kept=None if any(mark in word for word in kept for mark in ":/") else frozenset(map(str.lower, kept)),
     )
 
 
 def _listeners(main: Scope, ports: dict[str, int]) -> Iterator[_Listener]:
-    for service in main.merged.entries:
+    for service in main.merged.running("smtpd"):
         place = _LISTENER.fullmatch(service.name) if service.type == "inet" else None
-        if not place or service.command != "smtpd":
+        if not place:
             continue
         scope = Scope(main.merged, main.facts, service)
         filtered = bool(scope.value("content_filter"))

@@ -104,7 +104,7 @@ class SourcePlaces:
             *map(self.merged.parameters.get, _SETTINGS.get(finding.rule, ())),
         ]
         if finding.rule in _OF_LISTENERS:
-            causes += [one for one in self.merged.entries if one.type == "inet"]
+            causes += self.merged.of_type("inet")
         yield from (one.where for one in causes if one and one.where != UNWRITTEN)
         if self.home != UNWRITTEN and not is_apart:
             yield self.home

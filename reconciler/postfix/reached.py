@@ -97,13 +97,13 @@ def routed(main: Scope) -> frozenset[str]:
 
 
 def _routed(merged: Contribution, facts: Facts) -> frozenset[str]:
-    main, known = Scope(merged, facts), {service.name for service in merged.entries}
+    main, known = Scope(merged, facts), merged.names
     if any(_asks_elsewhere(scope, TRANSPORT_MAPS) for scope in scopes(merged, facts)):
-        return frozenset(known)
+        return known
     classes = {
         transport_of(main.value(transport)) for transport, domains in _CLASSES.items() if _has_mail(main, domains)
     }
-    named = _named(main, frozenset(known))
+    named = _named(main, known)
     return frozenset(known & ({"smtp", transport_of(main.value("default_transport"))} | classes | named))
 
 
@@ -123,7 +123,7 @@ def unreached_agents(merged: Contribution, facts: Facts) -> frozenset[str]:
         return frozenset()
     classes = {transport_of(scope.value(name)) for scope in everywhere for name in _CLASSES}
     reached = routed(everywhere[0]) | classes
-    services = {agent: {service.name for service in merged.entries if service.command == agent} for agent in _AGENTS}
+    services = {agent: {service.name for service in merged.running(agent)} for agent in _AGENTS}
     return frozenset(agent for agent, names in services.items() if names and not names & reached)
 
 

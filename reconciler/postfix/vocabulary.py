@@ -17,7 +17,7 @@ from reconciler.model.ascii_text import split_words
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from reconciler.model import Service
+    from reconciler.model.service_index import ServiceIndex
 
 Vocabulary = tuple[frozenset[str], bool]
 """The words in lower case (with the empty word if empty is allowed), and whether another word is fatal."""
@@ -248,9 +248,10 @@ class ServiceLimits(Mapping[str, str]):
     There are seventeen for each service, and thousands of services: none is made before it is asked for.
     """
 
-    def __init__(self, services: Collection[Service]) -> None:
-        self._unix = {service.name for service in services if service.type == "unix"}
-        self._timed = {service.name for service in services if service.command in _TIMED}
+    def __init__(self, services: ServiceIndex) -> None:
+        self._unix = {service.name for service in services.by_type.get("unix", ())}
+        timed = (service for command in _TIMED for service in services.by_program.get(command, ()))
+        self._timed = {service.name for service in timed}
 
     def __getitem__(self, name: str) -> str:
         if name.endswith(_ENDINGS):

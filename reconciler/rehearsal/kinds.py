@@ -212,7 +212,7 @@ def _tables_of(service: Service, directory: str) -> tuple[str, ...]:
 
 def _of_names(main: Scope) -> dict[str, tuple[tuple[str, str], ...]]:
     """Return the settings of main.cf that begin with the name of a service, by that name: qmgr(8) reads them."""
-    names = {service.name for service in main.merged.entries}
+    names = main.merged.names
     found: dict[str, list[tuple[str, str]]] = {}
     for parameter in main.merged.parameters.values():
         name, mark, rest = parameter.name.partition("_")

@@ -146,7 +146,7 @@ def write(desired: Desired, facts: Facts, merged: Contribution, changed: Changed
 
 
 def _submission(main: Scope, recipient: str) -> messages.Submission:
-    picks_up = any(one.command == "pickup" for one in main.merged.entries)
+    picks_up = bool(main.merged.running("pickup"))
     return messages.Submission(program=main.value("sendmail_path"), recipient=recipient, picks_up=picks_up)
 
 

@@ -55,7 +55,7 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
     """Check that the master can bind each listener, and delivery agents the address that they send from."""
     main = Scope(merged, facts)
     ports = port_names(main)
-    listening = [service for service in started(merged, facts).entries if service.type == "inet"]
+    listening = started(merged, facts).of_type("inet")
     endpoints = [_listen_address(service, ports) for service in listening]
     own, taken = facts.own, _foreign_listeners(facts)
     for endpoint in endpoints:
@@ -261,7 +261,7 @@ def _interfaces(scope: Scope, parameter: Parameter, own: Collection[Address]) ->
 def mentioned(merged: Contribution, facts: Facts) -> Mentioned:
     """Name the hosts that services listen on, whose addresses a rehearsal needs."""
     ports = port_names(Scope(merged, facts))
-    names = {_listen_address(service, ports).host for service in merged.entries if service.type == "inet"}
+    names = {_listen_address(service, ports).host for service in merged.of_type("inet")}
     for scope in scopes(merged, facts):
         names.update(scope.words("inet_interfaces"))
     return Mentioned(hosts=frozenset(name for name in names - _NO_NAMES if _address(name) is None))

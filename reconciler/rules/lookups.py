@@ -92,7 +92,7 @@ def _jail(scope: Scope, parameter: Parameter, reference: Reference) -> str:
     entries = [scope.service] if scope.service else scope.merged.entries
     asking = [one for one in entries if parameter.name in scope.facts.reads.get(one.command, ())]
     if reference in _behind_proxy(scope, parameter):
-        asking = [one for one in scope.merged.entries if one.command == "proxymap"]
+        asking = list(scope.merged.running("proxymap"))
     jailed = any(one.chroot == "y" and one.command not in _NEVER_JAILED for one in asking)
     return scope.value("queue_directory") if jailed else ""
 

@@ -26,7 +26,7 @@ from reconciler.postfix.scopes import Scope, scopes, words
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from reconciler.model import Contribution, Desired, Facts, Finding, Parameter, Service
+    from reconciler.model import Contribution, Desired, Facts, Finding, Parameter
 
 _MAX_PORT = 65535
 _MILTERS = frozenset({"smtpd_milters", "non_smtpd_milters"})
@@ -140,14 +140,10 @@ class _Reader:
         self._ports = port_names(main)
         self._name = main.value("myhostname").lower()
         self._queue = main.value("queue_directory")
-        self._inside = {service.name for service in main.merged.entries if service.type != "inet"}
-        own = [service.name.rpartition(":") for service in main.merged.entries if service.type == "inet"]
+        own = [service.name.rpartition(":") for service in main.merged.of_type("inet")]
         self._listening: dict[int, set[str]] = {}
         for host, _, port in own:
             self._listening.setdefault(self._port(port), set()).add(host.strip("[]"))
-        self._by_program: dict[str, list[Service]] = {}
-        for service in main.merged.entries:
-            self._by_program.setdefault(service.command, []).append(service)
         self._here = set(main.facts.own_by_text)
 
     def _port(self, text: str) -> int:
@@ -159,7 +155,7 @@ class _Reader:
             return True
         if server.path:
             folder, _, name = server.path.removeprefix(f"{self._queue}/").rpartition("/")
-            return folder in {"private", "public"} and name in self._inside
+            return folder in {"private", "public"} and name in self._main.merged.index.socket_names
         local = self._is_local(server.host)
         hosts = self._listening.get(server.port, set())
         return server.host in hosts or (local and any(host == "" or self._is_local(host) for host in hosts))
@@ -198,7 +194,7 @@ class _Reader:
         if scope.service:
             return [scope]
         program = "cleanup" if name == "non_smtpd_milters" else "smtpd"
-        inside = [Scope(scope.merged, scope.facts, service) for service in self._by_program.get(program, ())]
+        inside = [Scope(scope.merged, scope.facts, service) for service in scope.merged.running(program)]
         by_jail = {
             reader.service.chroot == "y": reader
             for reader in reversed(inside)

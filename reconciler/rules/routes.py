@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Finding]:  # noqa: ARG001 - as a Feature's
     """Check that each transport and each service that a parameter names exists."""
     known = mail_routes(merged, facts)
-    every = {service.name for service in merged.entries}
+    every = merged.names
     for scope in scopes(merged, facts):
         for parameter in scope.written:
             for value in destinations(scope, parameter):
@@ -56,7 +56,7 @@ def _bad_relay(scope: Scope, parameter: Parameter, known: MailRoutes) -> Iterato
         yield scope.finding("malformed-nexthop", parameter, f"{name}: {problem}", without_login(text))
 
 
-def _unknown_service(scope: Scope, parameter: Parameter, every: set[str]) -> Iterator[Finding]:
+def _unknown_service(scope: Scope, parameter: Parameter, every: frozenset[str]) -> Iterator[Finding]:
     name = (scope.expanded(parameter.value) or "").strip(SPACE)
     if not parameter.name.endswith("_service_name") or name == scope.facts.parameters.get(parameter.name):
         return

@@ -58,15 +58,18 @@ _WHOLE = _BY_DOMAIN - {"relay_domains"}  # a domain there stands for itself alon
 
 def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Finding]:
     """Check that each entry fits the uses of its table."""
-    uses, known, here = uses_by_table(merged, facts), mail_routes(merged, facts), own_host(merged, facts)
+    asked = uses_by_table(merged, facts)
+    host = mail_routes(merged, facts), own_host(merged, facts), facts.unsaid
     for name, table in desired.tables.items():
-        question = (uses.get(name, frozenset()), known, here, facts.unsaid)
-        if _is_by_entry(table):
-            yield from findings_in(table, _entries, *question)
-        else:
-            yield from CachedTable(table).ask(_entries, *question)
+        uses = asked.get(name, frozenset())
+        ask = partial(findings_in, table) if _is_by_entry(table) else CachedTable(table).ask
+        yield from ask(_by_themselves, uses, facts.unsaid)
+        if naming := frozenset(filter(_may_name_services, uses)):
+            yield from ask(_with_services, naming, *host)
     for inline in inline_tables(merged, facts):
-        yield from map(inline.finding, _entries(inline.table, frozenset({inline.use}), known, here, facts.unsaid))
+        use = frozenset({inline.use})
+        yield from map(inline.finding, _by_themselves(inline.table, use, facts.unsaid))
+        yield from map(inline.finding, _with_services(inline.table, use, *host))
 
 
 def _is_by_entry(table: Table) -> bool:
@@ -74,13 +77,30 @@ def _is_by_entry(table: Table) -> bool:
     return is_large(table) and not begins_a_line(table, b".")
 
 
-def _entries(
-    table: Table, uses: frozenset[Use], known: MailRoutes, here: OwnHost, unsaid: frozenset[str]
-) -> Iterator[Finding]:
-    """Yield all findings about a table's entries; *known* are the existing routes, *here* is this host."""
+def _may_name_services(use: Use) -> bool:
+    """Return whether entries may name services: what is found in them has to be found again with each site."""
+    return use.name in {*TRANSPORT_MAPS, *RELAY_MAPS, *WITH_TABLE} or bool(_CHECKS.search(use.name))
+
+
+def _by_themselves(table: Table, uses: frozenset[Use], unsaid: frozenset[str]) -> Iterator[Finding]:
+    """Yield the findings about a table's entries that depend on their uses alone, and on what is *unsaid*."""
     entries = Entries(table)
     if table.type == "cidr":
         yield from _networks(table, entries)
+    for use in sorted(uses, key=lambda use: use.name):
+        if use.name in _POLICIES:
+            yield from _bad_results(table, entries, "unknown-policy", partial(policy_problem, unsaid=unsaid))
+        elif use.name == "postscreen_access_list":
+            yield from _bad_results(table, entries, "unknown-action", screen_problem)
+    if table.type not in {*PATTERN_TYPES, "cidr", "static"}:
+        yield from _keys(table, entries, uses)
+
+
+def _with_services(
+    table: Table, uses: frozenset[Use], known: MailRoutes, here: OwnHost, unsaid: frozenset[str]
+) -> Iterator[Finding]:
+    """Yield the findings about entries that may name services; *known* are the existing routes, *here* is this host."""
+    entries = Entries(table)
     for use in sorted(uses, key=lambda use: use.name):
         if use.name in TRANSPORT_MAPS:
             yield from _routes(table, entries, known)
@@ -96,12 +116,6 @@ def _entries(
         elif _CHECKS.search(use.name):
             yield from _bad_results(table, entries, "unknown-action", partial(checks_problem, routes=known))
             yield from _filtered_again(table, entries, here, checks=True)
-        elif use.name in _POLICIES:
-            yield from _bad_results(table, entries, "unknown-policy", partial(policy_problem, unsaid=unsaid))
-        elif use.name == "postscreen_access_list":
-            yield from _bad_results(table, entries, "unknown-action", screen_problem)
-    if table.type not in {*PATTERN_TYPES, "cidr", "static"}:
-        yield from _keys(table, entries, uses)
 
 
 # ---- results ---------------------------------------------------------------------------------------------------------

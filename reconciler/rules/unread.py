@@ -39,7 +39,7 @@ _SHOWN = 3
 def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Finding]:  # noqa: ARG001 - as a Feature's
     """Check that a program reads each setting, and that it can run."""
     if facts.reads:
-        limits = ServiceLimits(merged.entries)  # features/parameters.py reports these as options
+        limits = ServiceLimits(merged.index)  # features/parameters.py reports these as options
         commands = {service.command for service in merged.distinct} & facts.reads.keys()
         used = {command: _acted_on(command, facts) for command in commands}
         for scope in scopes(merged, facts):

@@ -55,7 +55,7 @@ _LEVEL = re.compile(r"\d+(?:\.\d+){0,2}\Z", re.ASCII)
 
 def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Finding]:  # noqa: ARG001 - as a Feature's
     """Check that each value fits its parameter."""
-    defaults = _Defaults(facts.parameters, ServiceLimits(merged.entries))
+    defaults = _Defaults(facts.parameters, ServiceLimits(merged.index))
     kinds = cache(partial(kind, defaults=defaults))
     everywhere = scopes(merged, facts)
     defined = KnownNames(defaults, {parameter.name for scope in everywhere for parameter in scope.written})

@@ -114,7 +114,7 @@ class _Side:
     _services: Mapping[str, Service] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "_of_services", ServiceLimits(self.settings.entries))
+        object.__setattr__(self, "_of_services", ServiceLimits(self.settings.index))
         object.__setattr__(self, "_services", {service.key: service for service in self.settings.entries})
 
     @property

@@ -155,7 +155,7 @@ def _named(services: Iterable[Service], ground: Ground) -> list[_Found]:
     """Return the services with the names of their sites: the number that one has, else the next that is free."""
     services = list(services)
     own = {one.name: match[1] for one in services if (match := _OURS.match(one.name))}
-    taken = {one.name for one in ground.origin.entries} | {one.partition("_")[0] for one in ground.origin.parameters}
+    taken = ground.origin.names | {one.partition("_")[0] for one in ground.origin.parameters}
     free = (f"site{number}" for number in range(1, len(services) + len(taken) + 1))
     unused = (site for site in free if sites.service_of(site) not in taken)
     return [

@@ -64,5 +64,5 @@ def test_a_secret_shows_its_name_and_never_its_value() -> None:
 def test_services_that_are_like_another_are_left_out_where_names_do_not_matter() -> None:
     services = {one.key: one for one in (service("a"), service("b"))}
     merged = Contribution(services={**services, "c/unix": None})
-    assert merged.distinct == merged.entries == list(services.values())
-    assert replace(merged, alike=frozenset({"b/unix"})).distinct == [services["a/unix"]]
+    assert merged.distinct == merged.entries == tuple(services.values())
+    assert replace(merged, alike=frozenset({"b/unix"})).distinct == (services["a/unix"],)

@@ -7,6 +7,7 @@ from gc import collect
 from weakref import ref
 
 from reconciler.model import Contribution, Facts, Service, Where
+from reconciler.model.past import forget_passes
 from reconciler.postfix.derived import derived, keeping
 from reconciler.postfix.restrictions import smtpd_scopes
 from reconciler.postfix.scopes import scopes
@@ -43,6 +44,7 @@ def test_what_was_judged_is_not_kept() -> None:
         assert len(scopes(Contribution(services=services), HOST)) == 1
         del services
         assert there() is not None
+    forget_passes()
     collect()
     assert there() is None
 

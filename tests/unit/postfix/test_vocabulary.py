@@ -7,6 +7,7 @@ import tracemalloc
 import pytest
 
 from reconciler.model import Service, Where
+from reconciler.model.service_index import ServiceIndex
 from reconciler.postfix.vocabulary import LISTS, LONG, PROTOCOL, WORDS, KnownNames, ServiceLimits
 from tests.unit.host_facts import HOST
 
@@ -42,7 +43,7 @@ def test_a_protocol_is_a_name_or_a_bound(text: str, *, known: bool) -> None:
 def test_a_service_brings_parameters_of_its_own() -> None:
     pipe = Service(name="vacation", type="unix", command="pipe", where=Where("m"))
     listener = Service(name="smtp", type="inet", command="smtpd", where=Where("m"))
-    known = ServiceLimits([pipe, listener])
+    known = ServiceLimits(ServiceIndex([pipe, listener]))
 
     assert known["vacation_destination_rate_delay"] == "default_destination_rate_delay"
     assert known["vacation_time_limit"] == "command_time_limit"
@@ -56,7 +57,7 @@ def test_the_parameters_of_thousands_of_services_are_not_made_to_look_one_up() -
     services = [Service(name=f"out{one}", type="unix", command="smtp", where=Where("m")) for one in range(2000)]
     tracemalloc.start()
     try:
-        known = KnownNames({"mynetworks"}, ServiceLimits(services))
+        known = KnownNames({"mynetworks"}, ServiceLimits(ServiceIndex(services)))
         assert "out1999_destination_rate_delay" in known
         assert "out2000_destination_rate_delay" not in known
         assert tracemalloc.get_traced_memory()[1] < 400_000, "a set of 34,000 names takes ten times that"
