@@ -28,7 +28,7 @@ DOORS = {
     "pygit2": {"repository/libgit2.py"},
     "pyrage": {"repository/secrets.py"},
     "structlog": {"host/log.py"},
-    "subprocess": {"host/effects.py", "rehearsal/inside/master.py", "rehearsal/inside/world.py"},
+    "subprocess": {"host/effects.py", "rehearsal/inside/master.py", "rehearsal/inside/network.py"},
     "watchdog": {"daemon/watch.py"},
     "yaml": {"desired/yaml_reader.py"},
 }
@@ -98,6 +98,7 @@ PROVEN_END_TO_END = {
     "rehearsal/inside/spool.py": "e2e/rehearsal/test_shown.py",
     "rehearsal/inside/stand_ins.py": "e2e/rehearsal/test_rehearsal.py",
     "rehearsal/inside/talk.py": "e2e/rehearsal/test_flows.py",
+    "rehearsal/inside/network.py": "e2e/rehearsal/test_flows.py",
     "rehearsal/inside/world.py": "e2e/rehearsal/test_flows.py",
     "rehearsal/possible.py": "e2e/rehearsal/test_isolation.py",
     "rehearsal/rehearse.py": "e2e/rehearsal/test_rehearsal.py",

@@ -19,13 +19,14 @@ import traceback
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 from reconciler.rehearsal.inside import deliveries, limits, listings, master, room, spool, stand_ins
 from reconciler.rehearsal.inside.dialogues import feed_agent, send_flows, sessions, try_listener
 from reconciler.rehearsal.inside.log import RehearsalLog
 from reconciler.rehearsal.inside.mailserver import Offers, mail_server
 from reconciler.rehearsal.inside.messages import CLIENT, Exceeded, Report, Submitted, Times, Trouble
+from reconciler.rehearsal.inside.network import Network
 from reconciler.rehearsal.inside.talk import PATIENCE, Talks
 from reconciler.rehearsal.inside.world import World, context
 
@@ -42,26 +43,38 @@ LONGEST = 60.0
 _ANSWERING = threading.Lock()
 
 
-def play(request: messages.Request) -> Report:
+class Prepared(NamedTuple):
+    """What takes no request to make: the TLS of the world's servers, its network, and the sockets of the host."""
+
+    tls: ssl.SSLContext
+    network: Network
+    sockets: list[Path]
+
+
+def prepare() -> Prepared:
+    """Make ready while the commit is still being judged."""
+    return Prepared(context(Path(__file__).with_name("world.pem")), Network(), room.sockets())
+
+
+def play(request: messages.Request, prepared: Prepared) -> Report:
     """Do what the request says."""
     began = time.monotonic()
     asked, candidate = request["play"], request["candidate"]
     parameters = asked["room"]["parameters"]
     try:
-        built = room.build(request)
+        built = room.build(request, prepared.sockets)
     except spool.Unusable as problem:
         return _unheld(str(problem))
     # Thousands of links take as long as master does to start.
     linked = ThreadPoolExecutor(1).submit(spool.link, parameters["queue_directory"], asked["room"]["sockets"])
     limits.inherit(asked["room"]["limits"])
     limits.guard(asked["room"]["limits"], lambda excess: _end(Exceeded(exceeded=excess)))
-    tls = context(request["stand_ins"]["ec"], "/dev/shm")  # noqa: S108 - the room's own, not the host's
-    world = World(asked["world"], tls)
+    world = World(asked["world"], prepared.tls, prepared.network)
     room.compile_tables(built.tables)
     log = RehearsalLog(parameters["maillog_file"], parameters["queue_directory"])
     talks = Talks(world.connect, PATIENCE + asked["room"]["limits"]["more_seconds"])
     log.hurry = talks.hurry
-    _open(asked["world"], world, tls)
+    _open(asked["world"], world, prepared.tls)
     ready = time.monotonic() - began
     failure = master.start(parameters, candidate["directory"], asked["room"]["limits"]["processes"])
     linked.result()
@@ -169,11 +182,12 @@ def main() -> None:
     _be_ended_first()
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     threading.Thread(target=_end_with_the_reader).start()
-    request: messages.Request = json.load(sys.stdin)
-    threading.Timer(LONGEST + request["play"]["room"]["limits"]["more_seconds"], os._exit, (1,)).start()
     answer: messages.Answer
     try:
-        answer = play(request)
+        prepared = prepare()
+        request: messages.Request = json.load(sys.stdin)
+        threading.Timer(LONGEST + request["play"]["room"]["limits"]["more_seconds"], os._exit, (1,)).start()
+        answer = play(request, prepared)
     except BaseException:  # noqa: BLE001 - it is the answer, in full
         answer = Trouble(trouble=traceback.format_exc())
     _end(answer)

@@ -10,7 +10,8 @@ it.
 
 Known limits: /usr is the operating system's and is shown whole, but for files that the configuration names and for
 /usr/local/etc. A link of the host's that comes back leads only to what is shown for another reason. A socket below /usr
-that was bound by a relative path, or in another network than the host's own, can be reached.
+that was bound by a relative path, in another network than the host's own, or after sockets() was called can be
+reached.
 """
 
 from __future__ import annotations
@@ -19,7 +20,6 @@ import ctypes
 import os
 import stat
 import time
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -65,12 +65,13 @@ class Built(NamedTuple):
     tables: list[tuple[str, str, Path]]
 
 
-def build(request: Request) -> Built:
-    """Make the root that the request describes, and move into it; nothing of the old one stays in reach."""
+def build(request: Request, sockets: Iterable[Path]) -> Built:
+    """Make the root that the request describes, and move into it; nothing of the old one stays in reach.
+
+    The *sockets* of the host are covered.
+    """
     room, candidate = request["play"]["room"], request["candidate"]
     laid.mount("none", Path("/"), flags=laid.REC | laid.PRIVATE)
-    # The room covers /proc, where thousands of sockets take the kernel some milliseconds.
-    sockets = ThreadPoolExecutor(1).submit(_sockets, os.open("/proc/1/net/unix", os.O_RDONLY))
     named = _Named(room, candidate, request["stand_ins"])
     data = shown.find(room["parameters"]["data_directory"])
     caches = [shown.find(name) for name in room["folders_of_caches"]]
@@ -89,7 +90,7 @@ def build(request: Request) -> Built:
     named.show()
     if not os.path.lexists(laid.BASE / "var/run"):
         (laid.BASE / "var/run").symlink_to("/run")
-    for path in sockets.result():
+    for path in sockets:
         _cover(path)
     _enter()
     laid.mount("proc", Path("/proc"), "proc", laid.NOSUID | laid.NODEV)
@@ -128,10 +129,9 @@ def _programs(folders: Mapping[str, str]) -> None:
             laid.show_if_open(path, shown.find(path))
 
 
-def _sockets(descriptor: int) -> list[Path]:
-    """The sockets of the host, by the paths they were bound to."""
-    with os.fdopen(descriptor, "rb") as listing:
-        lines = listing.read().decode("utf-8", "surrogateescape").split("\n")
+def sockets() -> list[Path]:
+    """Return the sockets of the host, by the paths they were bound to; of thousands, it takes some milliseconds."""
+    lines = Path("/proc/1/net/unix").read_text("utf-8", "surrogateescape").split("\n")
     # Postfix's own, of which there may be thousands, have relative paths.
     rows = (line.split(maxsplit=_BEFORE_PATH) for line in lines if " /" in line)
     return [Path(path) for path in {row[-1] for row in rows if len(row) > _BEFORE_PATH} if path.startswith("/")]

@@ -11,28 +11,25 @@ addresses gets one more, or no mail could leave it.
 
 from __future__ import annotations
 
-import ctypes
 import ipaddress
-import os
-import queue
 import re
 import socket
 import ssl
 import struct
-import subprocess
 import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from reconciler.rehearsal.inside.network import FAR, LINK_OF, NEAR
 from reconciler.rehearsal.inside.smtp_client import connect_from
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from reconciler.rehearsal.inside import messages
+    from reconciler.rehearsal.inside.network import Network
 
-NEAR, FAR = "02:00:00:00:00:01", "02:00:00:00:00:02"
-_NEWNET = 0x40000000
 # IP_TRANSPARENT, which lets a client bind to any address (ip(7)); Python 3.11 has no name for it.
 _TRANSPARENT = {socket.AF_INET: (socket.IPPROTO_IP, 19), socket.AF_INET6: (socket.IPPROTO_IPV6, 75)}
 _PATIENCE = 10.0
@@ -46,76 +43,44 @@ _BLOCK_LIST = re.compile(r"(?:\d{1,3}\.){4}(?!in-addr\.arpa)|(?:[0-9a-f]\.){32}(
 
 
 class World:
-    """The other network: a thread that lives there opens the sockets, and any thread may use them."""
+    """What is on the other network: its addresses, its name server, and what listens there."""
 
-    def __init__(self, description: messages.WorldParameters, tls: ssl.SSLContext) -> None:
-        self.tls = tls
+    def __init__(self, description: messages.WorldParameters, tls: ssl.SSLContext, network: Network) -> None:
+        self.tls, self.there = tls, network.there
         self.received: list[messages.Message] = []
         self._speaks_only_ipv6 = description["speaks_only_ipv6"]
         self._addresses = _with_a_sender(description["addresses"], 6 if self._speaks_only_ipv6 else 4)
         self._networks = description["networks"]
         self._names, self._block_lists = description["names"], tuple(description["block_lists"])
-        self._asked: queue.SimpleQueue[tuple[Callable[[], Any], queue.SimpleQueue[Any]] | None] = queue.SimpleQueue()
-        self._entered: queue.SimpleQueue[int | OSError] = queue.SimpleQueue()
-        threading.Thread(target=self._live, name="world", daemon=True).start()
-        entered = self._entered.get()
-        if isinstance(entered, OSError):
-            raise entered
-        _ip(self._near(entered))
-        self.there(lambda: _ip(self._far()))
+        network.set_up(self._near(), self._far())
 
-    def _live(self) -> None:
-        """Move this one thread to a network of its own, and do there what others ask for."""
-        if ctypes.CDLL(None, use_errno=True).unshare(_NEWNET):
-            self._entered.put(OSError(ctypes.get_errno(), "unshare the network"))
-            return
-        self._entered.put(threading.get_native_id())
-        while (asked := self._asked.get()) is not None:
-            call, answer = asked
-            try:
-                answer.put(call())
-            except OSError as error:
-                answer.put(error)
-
-    def there(self, call: Callable[[], Any]) -> Any:  # noqa: ANN401 - whatever it returns
-        """Do something in the world: a socket belongs to the network of the thread that opens it."""
-        answer: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        self._asked.put((call, answer))
-        result = answer.get()
-        if isinstance(result, OSError):
-            raise result
-        return result
-
-    def _near(self, world: int) -> list[str]:
+    def _near(self) -> list[str]:
         """The host's side: its addresses with their real prefixes, and everything else through one wire."""
-        lines = [
-            "link set lo up", f"link add eth0 address {NEAR} type veth peer name world address {FAR} netns {world}",
-            "link set eth0 addrgenmode none", "link set eth0 up",
-        ]  # fmt: skip
+        lines = list[str]()
         for text, own in self._addresses.items():
             if own.is_loopback:
                 lines.append(f"addr replace {text} dev lo")
             elif not own.is_link_local:
                 # Without a route to its prefix, so that the neighbours are in the world as well.
-                lines.append(f"addr add {text} dev eth0 noprefixroute" + (" nodad" if own.version == 6 else ""))  # noqa: PLR2004
-        lines += [f"route add local {network} dev eth0" for network in self._networks]
+                lines.append(f"addr add {text} dev {NEAR} noprefixroute" + (" nodad" if own.version == 6 else ""))  # noqa: PLR2004
+        lines += [f"route add local {network} dev {NEAR}" for network in self._networks]
         # The gateways need not exist: their link addresses are given, so that nothing waits for ARP.
         for everything, gateway in (("0.0.0.0/0", "169.254.255.254"), ("::/0", "fe80::ffff")):
-            lines.append(f"neigh add {gateway} lladdr {FAR} nud permanent dev eth0")
-            lines.append(f"route add {everything} via {gateway} dev eth0 onlink")
+            lines.append(f"neigh add {gateway} lladdr {LINK_OF[FAR]} nud permanent dev {NEAR}")
+            lines.append(f"route add {everything} via {gateway} dev {NEAR} onlink")
         return lines
 
     def _far(self) -> list[str]:
         """The world's side: every address is local there, but for the host's own."""
-        lines = ["link set lo up", "link set world addrgenmode none", "link set world up"]
+        lines = list[str]()
         near = [own for own in self._addresses.values() if not own.is_loopback and not own.is_link_local]
         # Together, and by one neighbour of each family, because a host of many sites has thousands.
         for gateway, version in (("169.254.255.253", 4), ("fe80::fffe", 6)):
             family: list[Any] = [own for own in near if own.version == version]
             networks: list[Any] = list(ipaddress.collapse_addresses(family))  # it takes addresses as well, and faster
             networks += self._networks if version == 4 else []  # noqa: PLR2004 - IPv4
-            lines += [f"neigh add {gateway} lladdr {NEAR} nud permanent dev world"] * bool(networks)
-            lines += [f"route add {network} via {gateway} dev world onlink" for network in networks]
+            lines += [f"neigh add {gateway} lladdr {LINK_OF[NEAR]} nud permanent dev {FAR}"] * bool(networks)
+            lines += [f"route add {network} via {gateway} dev {FAR} onlink" for network in networks]
         # At last, because no gateway may be local.
         return [*lines, *(f"route add local {every} dev lo table main" for every in ("0.0.0.0/0", "::/0"))]
 
@@ -219,24 +184,6 @@ def _encoded(name: str) -> bytes:
     return b"".join(bytes([len(label)]) + label for label in labels) + b"\0"
 
 
-def _ip(lines: list[str]) -> None:
-    """Have ip(8) do all of it; a line that this kernel can't do (no IPv6) is left out, no wire at all is an error."""
-    done = subprocess.run(
-        ["/bin/ip", "-force", "-batch", "-"],
-        input="\n".join(lines).encode(),
-        capture_output=True,
-        check=False,
-        timeout=10,
-    )
-    text = done.stderr.decode(errors="replace").strip(" \n")
-    failed = re.findall(r"Command failed -:(\d+)", text, re.ASCII)
-    if done.returncode and not failed:
-        raise OSError(f"ip ends with status {done.returncode}: {text}")
-    for line in failed:
-        if lines[int(line) - 1].startswith("link"):
-            raise OSError(f"ip {lines[int(line) - 1]}: {text}")
-
-
 def accept(listener: socket.socket, serve: Callable[[socket.socket], None]) -> None:
     """Serve each connection in a thread of its own."""
 
@@ -256,12 +203,8 @@ def accept(listener: socket.socket, serve: Callable[[socket.socket], None]) -> N
     threading.Thread(target=loop, daemon=True).start()
 
 
-def context(certificate: str, folder: str) -> ssl.SSLContext:
-    """TLS for a server, of a certificate and key in one PEM text."""
-    path = os.path.join(folder, "world.pem")  # noqa: PTH118
-    with open(path, "w", opener=lambda name, flags: os.open(name, flags, 0o600)) as stream:
-        stream.write(certificate)
+def context(certificate: Path) -> ssl.SSLContext:
+    """TLS for a server, of a certificate and its key in one PEM file."""
     made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    made.load_cert_chain(path)
-    os.unlink(path)  # noqa: PTH108
+    made.load_cert_chain(certificate)
     return made

@@ -60,7 +60,7 @@ ROOTLESS = (
     + """
 from pathlib import Path
 from reconciler.rehearsal.inside import laid, master, play, room
-def build(request):
+def build(request, sockets):
     candidate = request["candidate"]
     laid.mount("none", Path("/"), flags=laid.REC | laid.PRIVATE)
     laid.BASE = Path("/")
