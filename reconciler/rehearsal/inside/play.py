@@ -65,8 +65,6 @@ def play(request: messages.Request, prepared: Prepared) -> Report:
         built = room.build(request, prepared.sockets)
     except spool.Unusable as problem:
         return _unheld(str(problem))
-    # Thousands of links take as long as master does to start.
-    linked = ThreadPoolExecutor(1).submit(spool.link, parameters["queue_directory"], asked["room"]["sockets"])
     limits.inherit(asked["room"]["limits"])
     limits.guard(asked["room"]["limits"], lambda excess: _end(Exceeded(exceeded=excess)))
     world = World(asked["world"], prepared.tls, prepared.network)
@@ -76,6 +74,8 @@ def play(request: messages.Request, prepared: Prepared) -> Report:
     log.hurry = talks.hurry
     _open(asked["world"], world, prepared.tls)
     ready = time.monotonic() - began
+    # Thousands of links take as long as master does to start.
+    linked = ThreadPoolExecutor(1).submit(spool.link, parameters["queue_directory"], asked["room"]["sockets"])
     failure = master.start(parameters, candidate["directory"], asked["room"]["limits"]["processes"])
     linked.result()
     report = _unheld(failure)
