@@ -11,7 +11,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_interface, ip_network
 from typing import TYPE_CHECKING, NamedTuple
 
 from reconciler.model.ascii_text import is_digits
-from reconciler.model.past import Past
+from reconciler.model.past import Past, PastInAPass
 from reconciler.model.secret import Secret  # noqa: TC001 - pydantic reads it in host/facts_file.py
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 _SOON = 21  # days
 _texts: Past[tuple[Interfaces, ByText]] = Past(2)
+_own: PastInAPass[frozenset[IPv4Address | IPv6Address]] = PastInAPass(2)
 """By the place in memory of the addresses, which stay as long as they are in here."""
 
 
@@ -258,16 +259,11 @@ class Facts:
     is_default: bool = True
     is_listed: bool = True
     folders: tuple[str, ...] = ()
-    _own: list[frozenset[IPv4Address | IPv6Address]] = field(
-        init=False, repr=False, compare=False, default_factory=list
-    )
 
     @property
     def own(self) -> frozenset[IPv4Address | IPv6Address]:
-        """Return the addresses without their prefixes; they are made once, and only if they are asked for."""
-        if not self._own:
-            self._own.append(frozenset(self.own_by_text.values()))
-        return self._own[0]
+        """Return the addresses without their prefixes; of the same addresses, they are made once in a pass."""
+        return _own.of((self.addresses,), lambda: frozenset(self.own_by_text.values()))
 
     @property
     def own_by_text(self) -> ByText:

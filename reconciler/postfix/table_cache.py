@@ -11,7 +11,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, ClassVar
 
 from reconciler.model import limits
-from reconciler.model.past import Past, condensed
+from reconciler.model.past import Past, PastInAPass, condensed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable
@@ -26,12 +26,11 @@ class CachedTable:
     """A table whose findings are cached by rule."""
 
     _findings: ClassVar[Past[tuple[Finding, ...]]] = Past(_MOST_KEPT)
+    _placed: ClassVar[PastInAPass[bytes]] = PastInAPass(64)
 
     def __init__(self, table: Table) -> None:
         self._table = table
-        # A table of many sites has thousands of places, and each push another version of them.
-        places = table.pieces, [(where.file, where.line, where.column) for where in table.origins]
-        placed = hashlib.sha256(marshal.dumps(places, _WITHOUT_REFERENCES)).digest()
+        placed = self._placed.of((table.pieces, table.origins), lambda: _digest(table))
         self._key = (table.name, table.type, table.file, table.compiler, table.digest, placed)
 
     def ask(self, rule: Callable[..., Iterable[Finding]], *by: Hashable) -> tuple[Finding, ...]:
@@ -43,3 +42,9 @@ class CachedTable:
             if len(findings) <= _MOST_KEPT:
                 self._findings.keep(key, findings)
         return findings
+
+
+def _digest(table: Table) -> bytes:
+    """Return the digest of a table's places: one of many sites has thousands, and each push another version of them."""
+    places = table.pieces, [(where.file, where.line, where.column) for where in table.origins]
+    return hashlib.sha256(marshal.dumps(places, _WITHOUT_REFERENCES)).digest()
