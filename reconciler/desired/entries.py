@@ -61,7 +61,7 @@ def graft(
         _adopt(merged, entry, path, document)
         allowances += document.allowances
         values[entry] = document.value
-    for section in {section for section, _ in entries}:
+    for section in dict.fromkeys(section for section, _ in entries):
         merged.value[section] = {key: values[section, key] for of, key in entries if of == section}
     return Grafted(known, read, tuple(allowances))
 

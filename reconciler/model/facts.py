@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 _SOON = 21  # days
 _texts: Past[tuple[Interfaces, ByText]] = Past(2)
-_own: PastInAPass[frozenset[IPv4Address | IPv6Address]] = PastInAPass(2)
 """By the place in memory of the addresses, which stay as long as they are in here."""
+_own: PastInAPass[frozenset[IPv4Address | IPv6Address]] = PastInAPass(2)
 
 
 class Interface(NamedTuple):

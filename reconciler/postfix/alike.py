@@ -75,7 +75,7 @@ def _alike(merged: Contribution, facts: Facts) -> frozenset[str]:
     # One whose address or greeting is the name of a service is like no other: a value may name a service.
     if named := merged.names.intersection(chain.from_iterable(texts)):
         kinds = [kind if named.isdisjoint(own) else None for kind, own in zip(kinds, texts, strict=True)]
-    first = dict(zip(reversed(kinds), reversed(keys), strict=True))  # of each kind, the last that is given counts
+    first = dict(zip(reversed(kinds), reversed(keys), strict=True))  # of each kind, the one that is given last
     return frozenset(compress(keys, [kind is not None for kind in kinds])).difference(first.values())
 
 

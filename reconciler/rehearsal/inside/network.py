@@ -1,6 +1,6 @@
 """The other network of a rehearsal and the wire to it; the host's addresses and routes are set up when they are known.
 
-Raises OSError when this kernel can't make a network or the wire.
+Raises OSError when this kernel can't make a network or the wire, and TimeoutExpired when ip(8) does not end.
 """
 
 from __future__ import annotations
@@ -28,17 +28,15 @@ class Network:
 
     def __init__(self) -> None:
         self._asked: queue.SimpleQueue[tuple[Callable[[], Any], Answer]] = queue.SimpleQueue()
-        entered: queue.SimpleQueue[int | OSError] = queue.SimpleQueue()
+        entered: Answer = queue.SimpleQueue()
         threading.Thread(target=self._live, args=(entered,), name="world", daemon=True).start()
-        there = entered.get()
-        if isinstance(there, OSError):
-            raise there
+        there: int = _result(entered)
         peer = f"type veth peer name {FAR} address {LINK_OF[FAR]} netns {there}"
         _ip([f"link add {NEAR} address {LINK_OF[NEAR]} {peer}", *_up(NEAR)])
         self.there(lambda: _ip(_up(FAR)))
 
-    def _live(self, entered: queue.SimpleQueue[int | OSError]) -> None:
-        """Move this one thread to a network of its own, and do there what others ask for."""
+    def _live(self, entered: Answer) -> None:
+        """Move this one thread to a network of its own, tell its number, and do there what others ask for."""
         if ctypes.CDLL(None, use_errno=True).unshare(_NEWNET):
             entered.put(OSError(ctypes.get_errno(), "unshare the network"))
             return
@@ -47,7 +45,7 @@ class Network:
             call, answer = self._asked.get()
             try:
                 answer.put(call())
-            except OSError as error:
+            except (OSError, subprocess.TimeoutExpired) as error:  # for who waits for the answer
                 answer.put(error)
 
     def there(self, call: Callable[[], Any]) -> Any:  # noqa: ANN401 - whatever it returns
@@ -68,7 +66,7 @@ class Network:
 
 def _result(answer: Answer) -> Any:  # noqa: ANN401 - whatever was returned there
     result = answer.get()
-    if isinstance(result, OSError):
+    if isinstance(result, Exception):
         raise result
     return result
 
