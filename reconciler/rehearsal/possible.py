@@ -5,12 +5,12 @@ Promises: nothing on the host changes. Raises OSError as the kernel gives it.
 
 from __future__ import annotations
 
-import functools
 import shutil
 from typing import TYPE_CHECKING
 
 from reconciler.model.ascii_text import SPACE
 from reconciler.model.errors import CommandFailed
+from reconciler.model.past import Past
 from reconciler.rehearsal.inside import shown
 from reconciler.rehearsal.named import tables_in
 
@@ -24,14 +24,28 @@ _TRIED = """
     mount -n --bind /usr /proc/usr && chmod 2710 /proc/public && ip link add type veth
 """
 _PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
+_able: Past[bool] = Past(4)
+"""The hosts and namespaces with which a rehearsal can be held."""
 
 
-@functools.lru_cache(maxsize=4)
 def limit(host: Host, namespaces: tuple[str, ...] = NAMESPACES) -> str:
-    """Return why no rehearsal can be held on this host, or empty; tested once, in about 15 ms.
+    """Return why no rehearsal can be held on this host, or empty; that one can be held is tested once, in about 15 ms.
 
-    Everything is tried that a kernel, a container or a systemd unit may refuse: the namespaces, a new root and what is
-    shown in it, a folder with a set-id bit, and a wire between two networks.
+    What keeps a host from it may end, such as a lack of memory or of a program, so it is tested each time.
+    """
+    if _able.used((host, namespaces)):
+        return ""
+    reason = _refused(host, namespaces)
+    if not reason:
+        _able.keep((host, namespaces), value=True)
+    return reason
+
+
+def _refused(host: Host, namespaces: tuple[str, ...]) -> str:
+    """Try everything that a kernel, a container or a systemd unit may refuse; return what is refused, or empty.
+
+    That is the namespaces, a new root and what is shown in it, a folder with a set-id bit, and a wire between two
+    networks.
     """
     for name in _NEEDED:
         if not shutil.which(name, path=_PATH):

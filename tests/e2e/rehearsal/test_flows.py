@@ -197,3 +197,16 @@ def test_where_namespaces_are_not_permitted_status_says_so_and_pushes_go_on() ->
         assert "flows: 1 not run, there was no rehearsal" in pushed.text
         assert adopted.told()["limits"] == ["rehearsal off: namespaces are not permitted"]
         assert adopted.host.dialogue(["QUIT"])[0] == "220 changed ESMTP"
+
+
+def test_pushes_are_rehearsed_as_soon_as_the_host_can_hold_a_rehearsal_again() -> None:
+    with AdoptedHost() as adopted:
+        adopted.sh("mv /usr/bin/ip /usr/bin/ip.away")
+        pushed = adopted.push({"mail.yaml": f"{MAIL}  smtpd_banner: first ESMTP\n"})
+        assert "checked in" in pushed.text
+        assert "rehearsal off: the program ip is not installed" in adopted.told()["limits"]
+
+        adopted.sh("mv /usr/bin/ip.away /usr/bin/ip")
+
+        assert "checked and rehearsed in" in adopted.push({"mail.yaml": f"{MAIL}  smtpd_banner: second ESMTP\n"}).text
+        assert not [limit for limit in adopted.told()["limits"] if limit.startswith("rehearsal off")]
