@@ -61,8 +61,8 @@ def graft(
         _adopt(merged, entry, path, document)
         allowances += document.allowances
         values[entry] = document.value
-    for section in dict.fromkeys(section for section, _ in entries):
-        merged.value[section] = {key: values[section, key] for of, key in entries if of == section}
+    for entry in entries:
+        merged.value.setdefault(entry[0], {})[entry[1]] = values[entry]
     return Grafted(known, read, tuple(allowances))
 
 

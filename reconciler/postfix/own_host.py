@@ -15,6 +15,7 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
 from reconciler.model.ascii_text import SPACE, is_digits
+from reconciler.postfix.derived import derived
 from reconciler.postfix.nexthops import port_names
 from reconciler.postfix.numbers import as_number
 from reconciler.postfix.routes import transport_of
@@ -135,6 +136,7 @@ class OwnHost:
         return host in where or (host == "localhost" and any(map(_is_loopback, where)))
 
 
+@derived
 def own_host(merged: Contribution, facts: Facts) -> OwnHost:
     """Collect the listeners and next hops of this host from master.cf and the facts."""
     main = Scope(merged, facts)

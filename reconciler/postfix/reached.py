@@ -104,7 +104,7 @@ def _routed(merged: Contribution, facts: Facts) -> frozenset[str]:
         transport_of(main.value(transport)) for transport, domains in _CLASSES.items() if _has_mail(main, domains)
     }
     named = _named(main, known)
-    return frozenset(known & ({"smtp", transport_of(main.value("default_transport"))} | classes | named))
+    return known & ({"smtp", transport_of(main.value("default_transport"))} | classes | named)
 
 
 def _has_mail(main: Scope, domains: str) -> bool:

@@ -89,10 +89,11 @@ def _can_be_asked(made: DeployedFile, kind: str) -> bool:
 
 def _jail(scope: Scope, parameter: Parameter, reference: Reference) -> str:
     """Return the chroot of a program that asks the server by itself, and not through proxymap."""
-    entries = [scope.service] if scope.service else scope.merged.entries
-    asking = [one for one in entries if parameter.name in scope.facts.reads.get(one.command, ())]
     if reference in _behind_proxy(scope, parameter):
-        asking = list(scope.merged.running("proxymap"))
+        asking = scope.merged.running("proxymap")
+    else:
+        entries = [scope.service] if scope.service else scope.merged.entries
+        asking = [one for one in entries if parameter.name in scope.facts.reads.get(one.command, ())]
     jailed = any(one.chroot == "y" and one.command not in _NEVER_JAILED for one in asking)
     return scope.value("queue_directory") if jailed else ""
 

@@ -6,17 +6,16 @@ Raises OSError when this kernel can't make a network or the wire, and TimeoutExp
 from __future__ import annotations
 
 import ctypes
-import queue
 import re
 import subprocess
 import threading
-from typing import TYPE_CHECKING, Any
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    Answer = queue.SimpleQueue[Any]
-
+T = TypeVar("T")
 NEAR, FAR = "eth0", "world"
 LINK_OF = {NEAR: "02:00:00:00:00:01", FAR: "02:00:00:00:00:02"}
 """The two ends of the wire, each with its link address."""
@@ -24,51 +23,30 @@ _NEWNET = 0x40000000
 
 
 class Network:
-    """The other network: a thread that lives there opens the sockets, and any thread may use them."""
+    """The other network: the one thread that lives there opens the sockets, and any thread may use them."""
 
     def __init__(self) -> None:
-        self._asked: queue.SimpleQueue[tuple[Callable[[], Any], Answer]] = queue.SimpleQueue()
-        entered: Answer = queue.SimpleQueue()
-        threading.Thread(target=self._live, args=(entered,), name="world", daemon=True).start()
-        there: int = _result(entered)
-        peer = f"type veth peer name {FAR} address {LINK_OF[FAR]} netns {there}"
+        self._inside = ThreadPoolExecutor(1, "world")
+        peer = f"type veth peer name {FAR} address {LINK_OF[FAR]} netns {self.there(_moved)}"
         _ip([f"link add {NEAR} address {LINK_OF[NEAR]} {peer}", *_up(NEAR)])
         self.there(lambda: _ip(_up(FAR)))
 
-    def _live(self, entered: Answer) -> None:
-        """Move this one thread to a network of its own, tell its number, and do there what others ask for."""
-        if ctypes.CDLL(None, use_errno=True).unshare(_NEWNET):
-            entered.put(OSError(ctypes.get_errno(), "unshare the network"))
-            return
-        entered.put(threading.get_native_id())
-        while True:
-            call, answer = self._asked.get()
-            try:
-                answer.put(call())
-            except (OSError, subprocess.TimeoutExpired) as error:  # for who waits for the answer
-                answer.put(error)
-
-    def there(self, call: Callable[[], Any]) -> Any:  # noqa: ANN401 - whatever it returns
+    def there(self, call: Callable[[], T]) -> T:
         """Do something in the network: a socket belongs to the network of the thread that opens it."""
-        return _result(self._begun(call))
+        return self._inside.submit(call).result()
 
     def set_up(self, near: list[str], far: list[str]) -> None:
         """Have ip(8) do these lines on both sides of the wire, at the same time."""
-        beyond = self._begun(lambda: _ip(far))
+        beyond = self._inside.submit(_ip, far)
         _ip(near)
-        _result(beyond)
-
-    def _begun(self, call: Callable[[], Any]) -> Answer:
-        answer: Answer = queue.SimpleQueue()
-        self._asked.put((call, answer))
-        return answer
+        beyond.result()
 
 
-def _result(answer: Answer) -> Any:  # noqa: ANN401 - whatever was returned there
-    result = answer.get()
-    if isinstance(result, Exception):
-        raise result
-    return result
+def _moved() -> int:
+    """Move this one thread to a network of its own; return its number."""
+    if ctypes.CDLL(None, use_errno=True).unshare(_NEWNET):
+        raise OSError(ctypes.get_errno(), "unshare the network")
+    return threading.get_native_id()
 
 
 def _up(link: str) -> list[str]:

@@ -53,7 +53,7 @@ class Prepared(NamedTuple):
 
 def prepare() -> Prepared:
     """Make ready while the commit is still being judged."""
-    return Prepared(context(Path(__file__).with_name("world.pem")), Network(), room.sockets())
+    return Prepared(context(Path(__file__).with_name("world.pem")), Network(), room.sockets_of_host())
 
 
 def play(request: messages.Request, prepared: Prepared) -> Report:
@@ -72,7 +72,7 @@ def play(request: messages.Request, prepared: Prepared) -> Report:
     log = RehearsalLog(parameters["maillog_file"], parameters["queue_directory"])
     talks = Talks(world.connect, PATIENCE + asked["room"]["limits"]["more_seconds"])
     log.hurry = talks.hurry
-    _open(asked["world"], world, prepared.tls)
+    _open(asked["world"], world)
     ready = time.monotonic() - began
     # Thousands of links take as long as master does to start.
     linked = ThreadPoolExecutor(1).submit(spool.link, parameters["queue_directory"], asked["room"]["sockets"])
@@ -99,14 +99,14 @@ def _unheld(failure: str) -> Report:
     )  # fmt: skip
 
 
-def _open(asked: messages.WorldParameters, world: World, tls: ssl.SSLContext) -> None:
+def _open(asked: messages.WorldParameters, world: World) -> None:
     """Have the world answer: its name server, its mail servers, and those that stand in for others."""
     if asked["serves_names"]:
         world.serve_names()
     offers = None if asked["encrypted"] is None else Offers(asked["encrypted"], asked["goal"])
     for port in asked["ports"]:
         wrapped = port in asked["wrapped_ports"]
-        world.listen(port, mail_server(world.received, tls, wrapped=wrapped, offers=offers))
+        world.listen(port, mail_server(world.received, world.tls, wrapped=wrapped, offers=offers))
     stand_ins.open_all(asked["stand_ins"], world)
 
 

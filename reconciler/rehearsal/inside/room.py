@@ -10,8 +10,8 @@ it.
 
 Known limits: /usr is the operating system's and is shown whole, but for files that the configuration names and for
 /usr/local/etc. A link of the host's that comes back leads only to what is shown for another reason. A socket below /usr
-that was bound by a relative path, in another network than the host's own, or after sockets() was called can be
-reached.
+that was bound by a relative path, in another network than the host's own, or after sockets_of_host() was called
+can be reached.
 """
 
 from __future__ import annotations
@@ -129,7 +129,7 @@ def _programs(folders: Mapping[str, str]) -> None:
             laid.show_if_open(path, shown.find(path))
 
 
-def sockets() -> list[Path]:
+def sockets_of_host() -> list[Path]:
     """Return the sockets of the host, by the paths they were bound to; of thousands, it takes some milliseconds."""
     lines = Path("/proc/1/net/unix").read_text("utf-8", "surrogateescape").split("\n")
     # Postfix's own, of which there may be thousands, have relative paths.

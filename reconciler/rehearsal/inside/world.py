@@ -87,7 +87,7 @@ class World:
     def connect(self, client: str, server: str, port: int, timeout: float) -> socket.socket:
         """Connect to the host from an address of the world."""
         transparent = _TRANSPARENT[socket.AF_INET6 if ":" in client else socket.AF_INET]
-        return self.there(lambda: connect_from(client, server, port, timeout, (*transparent, 1)))  # type: ignore[no-any-return]
+        return self.there(lambda: connect_from(client, server, port, timeout, (*transparent, 1)))
 
     def listen(self, port: int, serve: Callable[[socket.socket], None]) -> None:
         """Serve every address of the world on that port."""
